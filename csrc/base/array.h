@@ -1,0 +1,47 @@
+// Owning arrays: a spec and a reference-counted buffer from a caching allocator.
+// A fresh large buffer costs more in page faults than most ops cost in bandwidth, so freed buffers are kept for reuse.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "kcore/tensor.h"
+
+namespace kcore {
+
+// 64-byte aligned, uninitialized memory of at least `bytes`. Thread-safe.
+std::shared_ptr<void> allocate(std::size_t bytes);
+
+struct MemoryStats {
+  std::size_t in_use = 0;  // bytes in live buffers
+  std::size_t cached = 0;  // bytes kept for reuse
+  std::size_t peak = 0;    // highest in_use so far
+};
+MemoryStats memory_stats();
+// Returns the cached buffers to the operating system.
+void release_cached_memory();
+
+// An immutable tensor value. A symbolic array has a spec and no data: ops on it infer and compute nothing.
+class Array {
+ public:
+  Array() = default;
+  static Array empty(TensorSpec spec);
+  static Array symbolic(TensorSpec spec);
+  // Memory of somebody else's, kept alive by `owner`.
+  static Array wrap(std::shared_ptr<void> owner, void* data, TensorSpec spec);
+
+  const TensorSpec& spec() const { return spec_; }
+  DType dtype() const { return spec_.dtype; }
+  const Shape& shape() const { return spec_.shape; }
+  bool is_symbolic() const { return !buffer_; }
+  void* data() const { return buffer_.get(); }
+  TensorView view() const { return TensorView(buffer_.get(), spec_); }
+  // The same buffer under another shape of as many elements.
+  Array reshaped(const Shape& shape) const;
+
+ private:
+  std::shared_ptr<void> buffer_;
+  TensorSpec spec_;
+};
+
+}  // namespace kcore

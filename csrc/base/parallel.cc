@@ -1,0 +1,75 @@
+// OpenMP behind parallel_for, with a default thread count that honours affinity and container limits.
+#include "base/parallel.h"
+
+#include <omp.h>
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/check.h"
+
+namespace kcore {
+namespace {
+
+// Quota of the cgroup in CPUs, version 2 then 1; a large number where there is none.
+double cgroup_cpus() {
+  double quota = -1, period = 1;
+  if (FILE* file = std::fopen("/sys/fs/cgroup/cpu.max", "r")) {
+    if (std::fscanf(file, "%lf %lf", &quota, &period) != 2) quota = -1;
+    std::fclose(file);
+  } else {
+    auto read = [](const char* path, double& value) {
+      if (FILE* f = std::fopen(path, "r")) {
+        if (std::fscanf(f, "%lf", &value) != 1) value = -1;
+        std::fclose(f);
+      }
+    };
+    read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", quota);
+    read("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period);
+  }
+  return quota > 0 && period > 0 ? quota / period : 1e9;
+}
+
+int default_threads() {
+  if (const char* text = std::getenv("OMP_NUM_THREADS"))
+    if (int n = std::atoi(text); n > 0) return n;
+  int cpus = omp_get_num_procs();
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) cpus = CPU_COUNT(&set);
+  return std::max(1, static_cast<int>(std::min<double>(cpus, std::ceil(cgroup_cpus()))));
+}
+
+std::atomic<int>& thread_count() {
+  static std::atomic<int> value{default_threads()};
+  return value;
+}
+
+// libgomp's pool does not survive fork(): a parallel region in the child would wait for threads that are not there.
+std::atomic<bool> forked{false};
+const int registered = pthread_atfork(nullptr, nullptr, [] { forked = true; });
+
+}  // namespace
+
+int num_threads() { return forked ? 1 : thread_count().load(); }
+
+void set_num_threads(int count) {
+  if (count < 1) throw Error(ErrorKind::value, concat("[num_threads] expected at least 1, received ", count));
+  thread_count() = count;
+}
+
+void parallel_run(std::int64_t blocks, BlockFunction function, void* context) {
+  const int threads = static_cast<int>(std::min<std::int64_t>(num_threads(), blocks));
+  if (threads == 1 || omp_in_parallel()) {
+    for (std::int64_t i = 0; i < blocks; ++i) function(context, i);
+    return;
+  }
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+  for (std::int64_t i = 0; i < blocks; ++i) function(context, i);
+}
+
+}  // namespace kcore

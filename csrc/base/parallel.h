@@ -1,0 +1,47 @@
+// Threads. The only door to OpenMP: everything else calls parallel_for.
+// Work is cut into blocks by its shape, never by the number of threads, so results do not depend on that number.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+namespace kcore {
+
+// Threads that parallel_for may use: OMP_NUM_THREADS, else the CPUs of the affinity mask capped by the cgroup's quota.
+int num_threads();
+// 1 or more; throws Error otherwise. For the whole process.
+void set_num_threads(int count);
+
+using BlockFunction = void (*)(void* context, std::int64_t block);
+void parallel_run(std::int64_t blocks, BlockFunction function, void* context);
+
+// Calls body(block) for block in [0, blocks), on several threads when there are several blocks. body must not throw.
+// Inside a parallel_for, and in a forked child, everything runs on the calling thread.
+template <class Body>
+void parallel_for(std::int64_t blocks, Body&& body) {
+  if (blocks == 1) {
+    body(std::int64_t{0});
+  } else if (blocks > 1) {
+    parallel_run(
+        blocks, [](void* context, std::int64_t block) { (*static_cast<std::remove_reference_t<Body>*>(context))(block); }, &body);
+  }
+}
+
+// Calls body(begin, end) over [0, n) in ranges of `grain` elements (the last may be shorter).
+template <class Body>
+void parallel_ranges(std::int64_t n, std::int64_t grain, Body&& body) {
+  auto block = [&](std::int64_t i) {
+    const std::int64_t begin = i * grain, end = begin + grain < n ? begin + grain : n;
+    body(begin, end);
+  };
+  parallel_for((n + grain - 1) / grain, block);
+}
+
+// Elements per block for work that costs about `cost` nanoseconds per element: a block is about 20 microseconds, an
+// order above the cost of waking a thread.
+inline std::int64_t grain_for(double cost) {
+  const double elements = 20000.0 / cost;
+  return elements < 1 ? 1 : static_cast<std::int64_t>(elements);
+}
+
+}  // namespace kcore

@@ -1,0 +1,41 @@
+// How a kernel family offers one table per ISA and how its users get the right one.
+//
+// FAMILY.h declares a struct of function pointers, then KCORE_KERNELS(Struct, family).
+// generic.cc is compiled once per ISA with KCORE_ISA set to its namespace, and defines
+//   namespace kcore::kernels::KCORE_ISA { const Struct family_table = {...}; }
+// kernels::family() is the table of the selected ISA.
+//
+// Files compiled for an ISA include no STL containers or algorithms and export nothing but their table: otherwise the
+// linker might keep an AVX-512 copy of an inline function for everybody.
+#pragma once
+
+#include "base/isa.h"
+
+#if defined(__x86_64__)
+#define KCORE_KERNELS(Struct, family)                                                     \
+  namespace kcore::kernels {                                                              \
+  namespace scalar {                                                                      \
+  extern const Struct family##_table;                                                     \
+  }                                                                                       \
+  namespace avx2 {                                                                        \
+  extern const Struct family##_table;                                                     \
+  }                                                                                       \
+  namespace avx512 {                                                                      \
+  extern const Struct family##_table;                                                     \
+  }                                                                                       \
+  inline const Struct& family() {                                                         \
+    static constexpr const Struct* tables[kIsaCount] = {&scalar::family##_table,          \
+                                                        &avx2::family##_table,            \
+                                                        &avx512::family##_table};         \
+    return *tables[static_cast<int>(selected_isa())];                                     \
+  }                                                                                       \
+  }
+#else
+#define KCORE_KERNELS(Struct, family)                              \
+  namespace kcore::kernels {                                       \
+  namespace scalar {                                               \
+  extern const Struct family##_table;                              \
+  }                                                                \
+  inline const Struct& family() { return scalar::family##_table; } \
+  }
+#endif

@@ -1,0 +1,170 @@
+// What an op is, and what its family file writes:
+//
+//   void infer(const matmul& op, Infer& c)   checks inputs and attributes, names the specs of the outputs
+//   void run(const matmul& op, Run& c)       computes them: picks the kernel, splits the work
+//
+// Both are in namespace kcore::ops, one pair for each line of ops.def. run is only called with inputs that infer accepted,
+// outputs of the specs it named, and at least one element to write.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/array.h"
+#include "base/check.h"
+#include "kcore/ops.h"
+
+namespace kcore {
+
+struct OpDef;
+
+class Infer {
+ public:
+  Infer(const OpDef& def, const Views& inputs) : def_(def), inputs_(inputs) {}
+
+  int size() const { return static_cast<int>(inputs_.size()); }
+  bool has(int i) const { return i < size() && !inputs_[i].absent; }
+  const TensorSpec& in(int i) const { return inputs_[i].spec; }
+  const Shape& shape(int i) const { return in(i).shape; }
+  DType dtype(int i) const { return in(i).dtype; }
+  std::string name(int i) const;
+
+  void out(DType dtype, const Shape& shape) { outputs_.push_back({dtype, shape}); }
+  void out(const TensorSpec& spec) { outputs_.push_back(spec); }
+
+  // Throws "[op] <parts>".
+  template <class... Parts>
+  [[noreturn]] void fail(const Parts&... parts) const {
+    fail_with(ErrorKind::value, concat(parts...));
+  }
+  template <class... Parts>
+  void require(bool condition, const Parts&... parts) const {
+    if (!condition) fail(parts...);
+  }
+
+  // Checks that most ops need. Each names the input, what was expected and what came.
+  void require_rank(int i, int rank) const;
+  void require_shape(int i, const Shape& expected) const;
+  void require_floating(int i) const;
+  void require_dtype(int i, DType dtype) const;
+  void require_integer(int i) const;
+  // All given inputs from `first` on have the dtype of input `first`.
+  void require_same_dtype(int first = 0) const;
+  // An axis in [-rank, rank) as one in [0, rank).
+  int axis(std::int64_t axis, int rank) const;
+  // The shape that a and b broadcast to.
+  Shape broadcast(const Shape& a, const Shape& b) const;
+
+  Specs take() { return std::move(outputs_); }
+
+ private:
+  [[noreturn]] void fail_with(ErrorKind kind, const std::string& message) const;
+  const OpDef& def_;
+  const Views& inputs_;
+  Specs outputs_;
+};
+
+class Run {
+ public:
+  Run(const OpDef& def, const Views& inputs, const Views& outputs) : def_(def), inputs_(inputs), outputs_(outputs) {}
+
+  int size() const { return static_cast<int>(inputs_.size()); }
+  bool has(int i) const { return i < size() && !inputs_[i].absent; }
+  const TensorSpec& in(int i) const { return inputs_[i].spec; }
+  const TensorSpec& out(int i) const { return outputs_[i].spec; }
+  const Shape& shape(int i) const { return in(i).shape; }
+  DType dtype(int i) const { return in(i).dtype; }
+
+  // Data of the i-th input or output; nullptr for an absent input.
+  template <class T = void>
+  const T* input(int i) const {
+    return i < size() ? static_cast<const T*>(inputs_[i].data) : nullptr;
+  }
+  template <class T = void>
+  T* output(int i) const {
+    return static_cast<T*>(outputs_[i].data);
+  }
+
+  // Uninitialized, 64-byte aligned memory that lives until the op has run.
+  template <class T>
+  T* scratch(std::int64_t count) {
+    scratch_.push_back(allocate(static_cast<std::size_t>(count) * sizeof(T)));
+    return static_cast<T*>(scratch_.back().get());
+  }
+
+  // For what only the values tell (a label outside the classes).
+  template <class... Parts>
+  [[noreturn]] void fail(const Parts&... parts) const {
+    fail_with(concat(parts...));
+  }
+
+ private:
+  [[noreturn]] void fail_with(const std::string& message) const;
+  const OpDef& def_;
+  const Views& inputs_;
+  const Views& outputs_;
+  std::vector<std::shared_ptr<void>> scratch_;
+};
+
+// Calls body(T{}) with the C++ type of a dtype.
+template <class Body>
+void for_dtype(DType dtype, Body&& body) {
+  switch (dtype) {
+    case DType::boolean: return body(bool{});
+    case DType::uint8: return body(std::uint8_t{});
+    case DType::int32: return body(std::int32_t{});
+    case DType::uint32: return body(std::uint32_t{});
+    case DType::int64: return body(std::int64_t{});
+    case DType::float32: return body(float{});
+    case DType::float64: return body(double{});
+  }
+}
+template <class Body>
+void for_floating(DType dtype, Body&& body) {
+  if (dtype == DType::float64) return body(double{});
+  return body(float{});
+}
+
+// Receives each attribute of an op in the order of ops.def; bindings and files read and write attributes through it.
+class AttrVisitor {
+ public:
+  virtual ~AttrVisitor() = default;
+  virtual void visit(const char* name, bool& value) = 0;
+  virtual void visit(const char* name, std::int64_t& value) = 0;
+  virtual void visit(const char* name, double& value) = 0;
+  virtual void visit(const char* name, Ints& value) = 0;
+  virtual void visit(const char* name, DType& value) = 0;
+  virtual void visit(const char* name, std::string& value) = 0;
+};
+
+// A line of ops.def with the types erased. An argument's name ends in '?' if it may be absent; "xs*" is any number.
+struct OpDef {
+  const char* name;
+  std::vector<std::string> inputs;
+  std::vector<std::string> outputs;
+  std::shared_ptr<void> (*make_attrs)();
+  void (*visit_attrs)(void* attrs, AttrVisitor& visitor);
+  void (*infer)(const void* attrs, Infer& c);
+  void (*run)(const void* attrs, Run& c);
+};
+
+const std::vector<OpDef>& all_ops();
+// nullptr for an unknown name.
+const OpDef* find_op(const std::string& name);
+
+// Checks the number of inputs, then infers.
+Specs infer_op(const OpDef& def, const void* attrs, const Views& inputs);
+// Runs into outputs that have the inferred specs.
+void run_op(const OpDef& def, const void* attrs, const Views& inputs, const Views& outputs);
+
+namespace ops {
+#define KCORE_OP(name, inputs, outputs, attrs) \
+  void infer(const name& op, Infer& c);        \
+  void run(const name& op, Run& c);
+#include "kcore/ops.def"
+#undef KCORE_OP
+}  // namespace ops
+
+}  // namespace kcore
