@@ -148,6 +148,7 @@ struct OpDef {
   void (*visit_attrs)(void* attrs, AttrVisitor& visitor);
   void (*infer)(const void* attrs, Infer& c);
   void (*run)(const void* attrs, Run& c);
+  bool is_view = false;  // the output is the first input's memory under another shape
 };
 
 const std::vector<OpDef>& all_ops();

@@ -29,7 +29,8 @@ OpDef define(const char* name, const char* inputs, const char* outputs) {
           []() -> std::shared_ptr<void> { return std::make_shared<Op>(); },
           [](void* attrs, AttrVisitor& visitor) { visit_attrs(*static_cast<Op*>(attrs), visitor); },
           [](const void* attrs, Infer& c) { infer(*static_cast<const Op*>(attrs), c); },
-          [](const void* attrs, Run& c) { run(*static_cast<const Op*>(attrs), c); }};
+          [](const void* attrs, Run& c) { run(*static_cast<const Op*>(attrs), c); },
+          std::is_same_v<Op, ops::reshape>};
 }
 
 }  // namespace

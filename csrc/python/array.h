@@ -1,0 +1,20 @@
+// Conversions between kcore arrays and Python's: NumPy, DLPack, shapes, dtypes.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include "base/array.h"
+
+namespace kcore::python {
+
+namespace py = pybind11;
+
+DType parse_dtype(py::handle name);
+Shape parse_shape(py::handle dims);
+py::tuple to_tuple(const Shape& shape);
+
+void bind_array(py::module_& m);
+void bind_dlpack(py::module_& m, py::class_<Array>& array);
+void bind_ops(py::module_& m);
+
+}  // namespace kcore::python

@@ -1,0 +1,42 @@
+// The extension module kcore._core: arrays, ops, and the settings of the process.
+#include <pybind11/pybind11.h>
+
+#include "base/isa.h"
+#include "base/parallel.h"
+#include "python/array.h"
+
+namespace py = pybind11;
+using namespace kcore;
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "The compute core of kcore: arrays and the ops of ops.def.";
+  py::register_exception_translator([](std::exception_ptr p) {
+    try {
+      if (p) std::rethrow_exception(p);
+    } catch (const Error& e) {
+      PyObject* type = e.kind() == ErrorKind::type    ? PyExc_TypeError
+                       : e.kind() == ErrorKind::index ? PyExc_IndexError
+                                                      : PyExc_ValueError;
+      PyErr_SetString(type, e.what());
+    } catch (const std::bad_alloc&) {
+      PyErr_SetString(PyExc_MemoryError, "[allocate] not enough memory for the result of this op");
+    }
+  });
+  python::bind_array(m);
+  python::bind_ops(m);
+
+  m.def("isa", [] { return name_of(selected_isa()); }, "The instruction set that kernels are chosen for.");
+  m.def("detected_isa", [] { return name_of(detected_isa()); }, "The best instruction set this machine supports.");
+  m.def("select_isa", &select_isa, py::arg("name"), "Chooses 'scalar', 'avx2' or 'avx512' for the whole process.");
+  m.def("num_threads", &num_threads, "Threads that an op may use.");
+  m.def("set_num_threads", &set_num_threads, py::arg("count"), "Sets the threads that an op may use.");
+  m.def("memory_stats", [] {
+    const MemoryStats s = memory_stats();
+    py::dict out;
+    out["in_use"] = s.in_use;
+    out["cached"] = s.cached;
+    out["peak"] = s.peak;
+    return out;
+  });
+  m.def("release_cached_memory", &release_cached_memory, "Returns cached buffers to the operating system.");
+}
