@@ -1,0 +1,51 @@
+"""Settings of the process that Keras calls `keras.config`: default float type, epsilon, image layout."""
+
+from __future__ import annotations
+
+_settings = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
+
+
+def floatx() -> str:
+    """The default float dtype, `"float32"` unless changed by `set_floatx`."""
+    return _settings["floatx"]
+
+
+def set_floatx(value: str) -> None:
+    """Sets the default float dtype: `"float32"` or `"float64"`."""
+    if value not in ("float32", "float64"):
+        raise ValueError(f"[set_floatx] expected 'float32' or 'float64', received {value!r}")
+    _settings["floatx"] = value
+
+
+def epsilon() -> float:
+    """The small number that keeps divisions and logarithms finite, 1e-7 unless changed."""
+    return _settings["epsilon"]
+
+
+def set_epsilon(value: float) -> None:
+    """Sets the value of `epsilon()`; it must be positive."""
+    if not value > 0:
+        raise ValueError(f"[set_epsilon] expected a positive number, received {value!r}")
+    _settings["epsilon"] = float(value)
+
+
+def image_data_format() -> str:
+    """`"channels_last"` unless changed by `set_image_data_format`."""
+    return _settings["image_data_format"]
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Sets the default layout of images: `"channels_last"` or `"channels_first"`."""
+    _settings["image_data_format"] = standardize_data_format(data_format)
+
+
+def standardize_data_format(data_format: str | None) -> str:
+    """The layout that `data_format` names; the default one for None."""
+    if data_format is None:
+        return image_data_format()
+    data_format = str(data_format).lower()
+    if data_format not in ("channels_last", "channels_first"):
+        raise ValueError(
+            f"[data_format] expected 'channels_last' or 'channels_first', received {data_format!r}"
+        )
+    return data_format

@@ -1,0 +1,203 @@
+"""Tensor: an immutable value over a core array. Operators are added by `kcore.ops`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from kcore import _core
+from kcore.autograd.dtype import _WIDENED, DTYPES, standardize_dtype
+
+
+class Tensor:
+    """An n-dimensional array that gradients can flow through. Its value never changes.
+
+    Made by `kcore.ops.convert_to_tensor` and by every op. NumPy functions accept it; `numpy()` copies it out.
+
+    >>> x = kcore.ops.convert_to_tensor([[1.0, 2.0]])
+    >>> x.shape, x.dtype
+    ((1, 2), 'float32')
+    """
+
+    __slots__ = ("array", "keras_mask", "source", "__weakref__")
+    __array_priority__ = 100  # numpy_array * tensor calls Tensor.__rmul__
+
+    def __init__(self, array: _core.Array, source: object = None):
+        self.array = array
+        self.keras_mask = None
+        self.source = source  # the Variable whose value this is
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def dtype(self) -> str:
+        return self.array.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.array.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.array.shape, dtype=np.int64))
+
+    @property
+    def is_symbolic(self) -> bool:
+        """Whether this tensor has a shape and a dtype but no values: a function is being traced for its shapes."""
+        return self.array.is_symbolic
+
+    def numpy(self) -> np.ndarray:
+        """A NumPy copy of the values, free to be changed."""
+        return self.array.numpy().copy()
+
+    def item(self) -> Any:
+        """The Python number in a tensor of one element."""
+        return self.array.item()
+
+    def tolist(self) -> Any:
+        """The values as nested Python lists."""
+        return self.array.numpy().tolist()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        view = self.array.numpy()
+        if dtype is not None and np.dtype(dtype) != view.dtype:
+            if copy is False:
+                raise ValueError(f"[__array__] a {self.dtype} tensor cannot be viewed as {np.dtype(dtype)} without a copy")
+            return view.astype(dtype)
+        return view.copy() if copy else view
+
+    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None) -> Any:
+        if copy:
+            return _core.from_numpy(self.array.numpy()).dlpack()
+        return self.array.dlpack()
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)  # kDLCPU
+
+    def __len__(self) -> int:
+        if not self.array.shape:
+            raise TypeError("[len] a tensor of shape () has no length")
+        return self.array.shape[0]
+
+    def __iter__(self):
+        if not self.array.shape:
+            raise TypeError("[iter] a tensor of shape () cannot be iterated over")
+        return (self[i] for i in range(self.array.shape[0]))
+
+    def __bool__(self) -> bool:
+        return bool(self.array.item())
+
+    def __int__(self) -> int:
+        return int(self.array.item())
+
+    def __float__(self) -> float:
+        return float(self.array.item())
+
+    def __index__(self) -> int:
+        if self.dtype.startswith("float"):
+            raise TypeError(f"[index] expected an integer tensor, received {self.dtype}")
+        return int(self.array.item())
+
+    def __format__(self, spec: str) -> str:
+        if spec and self.size == 1:
+            return format(self.array.item(), spec)
+        return format(str(self), spec)
+
+    def __repr__(self) -> str:
+        if self.is_symbolic:
+            return f"<kcore.Tensor shape={self.shape} dtype={self.dtype} symbolic>"
+        values = np.array2string(self.array.numpy(), separator=", ", prefix="  ")
+        return f"<kcore.Tensor shape={self.shape} dtype={self.dtype}\n  {values}>"
+
+    def __reduce__(self) -> Any:
+        return (_from_numpy, (self.numpy(),))
+
+    def __deepcopy__(self, memo: dict) -> Tensor:
+        return self  # immutable
+
+    # Identity, not value: tensors are keys of gradients. `==` compares elementwise.
+    __hash__ = object.__hash__
+
+
+def _from_numpy(value: np.ndarray) -> Tensor:
+    name = value.dtype.name
+    if name not in DTYPES:
+        if name not in _WIDENED and value.dtype.kind not in "biuf":
+            raise TypeError(f"[convert_to_tensor] expected numbers, received a NumPy array of dtype {value.dtype}")
+        value = value.astype(standardize_dtype(name))
+    elif not value.dtype.isnative:
+        value = value.astype(value.dtype.newbyteorder("="))
+    return Tensor(_core.from_numpy(value))
+
+
+def is_tensor(x: object) -> bool:
+    """Whether `x` is a Tensor."""
+    return isinstance(x, Tensor)
+
+
+def convert_to_tensor(x: Any, dtype: Any = None, sparse: None = None, ragged: None = None) -> Tensor:
+    """A Tensor of the values of `x`: a Tensor, Variable, NumPy array, DLPack array, number or nested list of numbers.
+
+    Python floats become the default float, Python ints int32 (int64 where they do not fit). A Tensor of the right dtype
+    is returned as it is; DLPack memory is shared, everything else is copied.
+
+    Args:
+        x: The values.
+        dtype: Name of the dtype wanted; None keeps that of the values.
+
+    Raises:
+        TypeError: The values are not numbers.
+        ValueError: A nested list is ragged.
+
+    >>> kcore.ops.convert_to_tensor([1, 2]).dtype
+    'int32'
+    """
+    if isinstance(x, Tensor):
+        tensor = x
+    elif hasattr(x, "__kcore_tensor__"):
+        tensor = x.__kcore_tensor__()
+    elif isinstance(x, (bool, int, float)):
+        if dtype is None:
+            dtype = "bool" if isinstance(x, bool) else None if isinstance(x, float) else _int_dtype(x)
+        name = standardize_dtype(dtype)
+        number = int(x) if not name.startswith("float") else float(x)
+        return Tensor(_core.scalar(number, name))
+    elif isinstance(x, (np.ndarray, np.generic)):
+        tensor = _from_numpy(np.asarray(x))
+    elif hasattr(x, "__dlpack__"):
+        tensor = Tensor(_core.from_dlpack(x.__dlpack__()))
+    else:
+        return _from_nested(x, dtype)
+    if dtype is not None:
+        name = standardize_dtype(dtype)
+        if tensor.dtype != name:
+            from kcore.autograd.apply import apply  # apply needs Tensor
+
+            return apply("cast", (tensor,), {"dtype": name})
+    return tensor
+
+
+def _int_dtype(x: int) -> str:
+    return "int32" if -(2**31) <= x < 2**31 else "int64"
+
+
+def _from_nested(x: Any, dtype: Any) -> Tensor:
+    # Lists may hold tensors; NumPy reads those through __array__, and gradients do not flow through a list.
+    try:
+        value = np.asarray(x)
+    except ValueError as e:
+        raise ValueError(f"[convert_to_tensor] expected nested lists of equal lengths, received {x!r}") from e
+    if value.dtype.kind not in "biuf":
+        raise TypeError(
+            f"[convert_to_tensor] expected a tensor, a NumPy array, a number or nested lists of numbers, received {x!r} "
+            f"of type {type(x).__name__}"
+        )
+    if dtype is None and not hasattr(x, "__array__"):
+        dtype = {"f": None, "b": "bool"}.get(value.dtype.kind, "int32")
+        if dtype == "int32" and value.size and _int_dtype(int(np.abs(value).max())) == "int64":
+            dtype = "int64"
+    name = standardize_dtype(dtype) if dtype is not None or not hasattr(x, "__array__") else value.dtype.name
+    return _from_numpy(value.astype(name))

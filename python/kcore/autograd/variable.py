@@ -1,0 +1,168 @@
+"""Variable: a named value that changes; weights, optimizer state, metric state and counters are Variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kcore.autograd.dtype import standardize_dtype
+from kcore.autograd.tensor import Tensor, convert_to_tensor
+
+
+class Variable:
+    """A tensor that can be assigned to. Ops take it as they take a Tensor.
+
+    Args:
+        initializer: The first value, or a function `(shape, dtype=...)` that makes it.
+        shape: Shape for an initializer function.
+        dtype: Name of the dtype; None is that of the value, or the default float for an initializer function.
+        trainable: Whether gradient tapes watch it by themselves and optimizers change it.
+        autocast: Whether layers may cast it to their compute dtype.
+        aggregation: How distributed training combines it: `"none"`, `"mean"`, `"sum"` or `"only_first_replica"`.
+        name: Name in files and messages.
+
+    >>> v = kcore.Variable([1.0, 2.0], name="v")
+    >>> v.assign_add([1.0, 1.0]).numpy()
+    array([2., 3.], dtype=float32)
+    """
+
+    _count = 0
+
+    def __init__(
+        self,
+        initializer: Any,
+        shape: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        aggregation: str | None = None,
+        synchronization: str = "auto",
+        name: str | None = None,
+    ):
+        if name is not None and ("/" in name or not isinstance(name, str)):
+            raise ValueError(f"[Variable] expected a name without '/', received {name!r}")
+        if name is None:
+            Variable._count += 1
+            name = "variable" if Variable._count == 1 else f"variable_{Variable._count - 1}"
+        self.name = name
+        self.path = name
+        self.trainable = bool(trainable)
+        self.autocast = autocast
+        self.aggregation = aggregation if aggregation is not None else ("mean" if trainable else "none")
+        self.synchronization = synchronization
+        self.regularizer: Callable[[Any], Tensor] | None = None
+        self.constraint: Callable[[Any], Tensor] | None = None
+        self.overwrite_with_gradient = False
+        if callable(initializer) and not isinstance(initializer, (Tensor, Variable)):
+            if shape is None:
+                raise ValueError(f"[Variable] {name}: an initializer function needs a shape")
+            dims = tuple(int(d) for d in shape)
+            initializer = initializer(dims, dtype=standardize_dtype(dtype))
+            dtype = standardize_dtype(dtype)
+        value = convert_to_tensor(initializer, dtype=dtype)
+        if shape is not None and value.shape != tuple(shape):
+            raise ValueError(f"[Variable] {name}: expected an initial value of shape {tuple(shape)}, received {value.shape}")
+        self._dtype = value.dtype
+        self._shape = value.shape
+        self._set(value)
+
+    def _set(self, value: Tensor) -> None:
+        # A tensor of its own, whose `source` tells tapes that its gradient is this variable's.
+        self._value = Tensor(value.array, source=self)
+
+    @property
+    def value(self) -> Tensor:
+        """The current value: a Tensor that later assignments do not change."""
+        return self._value
+
+    def __kcore_tensor__(self) -> Tensor:
+        return self._value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._shape
+
+    @property
+    def dtype(self) -> str:
+        return self._dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self._shape)
+
+    @property
+    def size(self) -> int:
+        return self._value.size
+
+    def assign(self, value: Any) -> Variable:
+        """Replaces the value by one of the same shape, cast to the variable's dtype.
+
+        While shapes are traced with symbolic tensors nothing is assigned.
+        """
+        value = convert_to_tensor(value, dtype=self._dtype)
+        if value.shape != self._shape:
+            raise ValueError(
+                f"[Variable.assign] {self.path}: expected a value of shape {self._shape}, received {value.shape}"
+            )
+        if not value.is_symbolic:
+            self._set(value)
+        return self
+
+    def assign_add(self, value: Any) -> Variable:
+        """Adds to the value."""
+        return self.assign(self._value + convert_to_tensor(value, dtype=self._dtype))
+
+    def assign_sub(self, value: Any) -> Variable:
+        """Subtracts from the value."""
+        return self.assign(self._value - convert_to_tensor(value, dtype=self._dtype))
+
+    def numpy(self) -> np.ndarray:
+        """A NumPy copy of the value."""
+        return self._value.numpy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self._value.__array__(dtype, copy)
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return self._value.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._value.__dlpack_device__()
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __int__(self) -> int:
+        return int(self._value)
+
+    def __float__(self) -> float:
+        return float(self._value)
+
+    def __index__(self) -> int:
+        return self._value.__index__()
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def __iter__(self):
+        return iter(self._value)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._value, spec) if spec else str(self)
+
+    def __repr__(self) -> str:
+        values = np.array2string(self._value.array.numpy(), separator=", ", prefix="  ")
+        return f"<kcore.Variable {self.path} shape={self.shape} dtype={self.dtype}\n  {values}>"
+
+    def __deepcopy__(self, memo: dict) -> Variable:
+        copy = self.__class__.__new__(self.__class__)
+        memo[id(self)] = copy
+        copy.__dict__.update(self.__dict__)
+        copy._set(self._value)
+        return copy
+
+    __hash__ = object.__hash__
+    __array_priority__ = 100
+
