@@ -50,7 +50,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     path = os.fspath(filepath)
     legacy = path.endswith(_LEGACY)
     if save_format:
-        warnings.warn(f"[save_model] save_format={save_format!r} is ignored: the ending of the path decides", stacklevel=2)
+        warnings.warn(
+            f"[save_model] save_format={save_format!r} is ignored: the ending of the path decides", stacklevel=2
+        )
     if not legacy and not path.endswith(".keras") and zipped is not False:
         raise ValueError(
             f"[save_model] expected a path ending in .keras (or .h5 for the legacy format), received {path!r}; "
@@ -177,5 +179,7 @@ def model_from_json(json_string: str, custom_objects: Any = None) -> Any:
     try:
         config = json.loads(json_string)
     except (TypeError, json.JSONDecodeError) as e:
-        raise ValueError(f"[model_from_json] expected the JSON of a model, received {str(json_string)[:80]!r} ({e})") from e
+        raise ValueError(
+            f"[model_from_json] expected the JSON of a model, received {str(json_string)[:80]!r} ({e})"
+        ) from e
     return deserialize_keras_object(config, custom_objects)

@@ -141,7 +141,9 @@ def load_weights_file(model: Any, path: str, skip_mismatch: bool = False, skip: 
     try:
         archive = zipfile.ZipFile(path, "r")
     except zipfile.BadZipFile as e:
-        raise ValueError(f"[load_weights] expected a .keras archive at {path}, received a file that is not ({e})") from e
+        raise ValueError(
+            f"[load_weights] expected a .keras archive at {path}, received a file that is not ({e})"
+        ) from e
     with archive, open_for_reading(io.BytesIO(_member(archive, _WEIGHTS))) as h5:
         state.load_state(model, h5, skip_mismatch, skip)
 

@@ -156,7 +156,7 @@ def _load_optimizer(model: Any, file: h5py.File) -> None:
 
 def _read_names(group: h5py.Group, key: str) -> list[str]:
     chunks = [group.attrs[key]] if key in group.attrs else []
-    while not (key in group.attrs) and f"{key}{len(chunks)}" in group.attrs:
+    while key not in group.attrs and f"{key}{len(chunks)}" in group.attrs:
         chunks.append(group.attrs[f"{key}{len(chunks)}"])
     return [n.decode("utf8") if isinstance(n, bytes) else str(n) for chunk in chunks for n in chunk]
 
@@ -189,7 +189,9 @@ def load_weights(group: h5py.Group, model: Any, skip_mismatch: bool = False) -> 
         )
     plan = []
     for layer, (name, values) in zip(layers, stored):
-        plan += _pair(layer, legacy_weights(layer), values, f"layer '{layer.name}' ('{name}' in the file)", skip_mismatch)
+        plan += _pair(
+            layer, legacy_weights(layer), values, f"layer '{layer.name}' ('{name}' in the file)", skip_mismatch
+        )
     if _TOP in group:
         plan += _pair(model, own_weights(model), _read_list(_subgroup(group, _TOP)), "the model itself", skip_mismatch)
     _assign(plan)

@@ -46,7 +46,7 @@ def _is_ours(obj: Any) -> bool:
     return (getattr(obj, "__module__", None) or "").split(".")[0] == "kcore"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _package(name: str) -> dict[str, Any]:
     """Public classes and functions of kcore.<name>."""
     try:
@@ -68,7 +68,7 @@ def _package(name: str) -> dict[str, Any]:
     return found
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _names_of_classes() -> dict[type, tuple[str, str]]:
     names: dict[type, tuple[str, str]] = {}
     for package in _PACKAGES:

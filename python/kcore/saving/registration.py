@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import threading
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 _OBJECTS: dict[str, Any] = {}
 _NAMES: dict[Any, str] = {}

@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import re
 import warnings
-from typing import Any, Callable, Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import h5py
 
@@ -32,7 +33,7 @@ def _is_saveable(obj: Any) -> bool:
     return not isinstance(obj, type) and hasattr(obj, "save_own_variables") and hasattr(obj, "load_own_variables")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _machinery(kind: str) -> frozenset[str]:
     """Attributes that every layer, or optimizer, has: they are our bookkeeping, not parts of the object."""
     if kind == "layer":

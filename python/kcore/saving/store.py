@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import h5py
 import numpy as np
@@ -123,4 +124,6 @@ def open_for_reading(path: Any, what: str = "load_weights") -> h5py.File:
     except FileNotFoundError:
         raise FileNotFoundError(f"[{what}] expected an HDF5 file at {path}, received a path without a file") from None
     except OSError as e:
-        raise ValueError(f"[{what}] expected a whole HDF5 file at {path}, received one that cannot be read ({e})") from e
+        raise ValueError(
+            f"[{what}] expected a whole HDF5 file at {path}, received one that cannot be read ({e})"
+        ) from e
