@@ -1,5 +1,5 @@
-// Gather and scatter. Values are checked before anything is written: an index outside its axis is an error that names it.
-// Adjoints split the result, not the indices, among threads: sums are made in the order of the indices, always.
+// Gather and scatter. Values are checked before anything is written: an index outside its axis is an error that names
+// it. Adjoints split the result, not the indices, among threads: sums are made in the order of the indices, always.
 #include <algorithm>
 #include <cstring>
 
@@ -158,14 +158,15 @@ void run(const take_along_axis& op, Run& c) {
     using T = decltype(tag);
     const T* from = c.input<T>(0);
     T* to = c.output<T>(0);
-    parallel_ranges(x.outer, grain_for(2.0 * static_cast<double>(n * x.inner)), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t o = begin; o < end; ++o)
-        for (std::int64_t j = 0; j < n; ++j)
-          for (std::int64_t k = 0; k < x.inner; ++k) {
-            const std::int64_t at = (o * n + j) * x.inner + k;
-            to[at] = from[(o * x.size + indices[at]) * x.inner + k];
-          }
-    });
+    parallel_ranges(x.outer, grain_for(2.0 * static_cast<double>(n * x.inner)),
+                    [&](std::int64_t begin, std::int64_t end) {
+                      for (std::int64_t o = begin; o < end; ++o)
+                        for (std::int64_t j = 0; j < n; ++j)
+                          for (std::int64_t k = 0; k < x.inner; ++k) {
+                            const std::int64_t at = (o * n + j) * x.inner + k;
+                            to[at] = from[(o * x.size + indices[at]) * x.inner + k];
+                          }
+                    });
   });
 }
 
@@ -238,7 +239,8 @@ const std::int64_t* slice_offsets(Run& c, const Slices& slices) {
       for (int d = 0; d < slices.depth; ++d) {
         auto index = static_cast<std::int64_t>(indices[i * slices.depth + d]);
         if (index < -x[d] || index >= x[d])
-          c.fail("expected indices in [", -x[d], ", ", x[d], ") for axis ", d, ", received ", index, " at position ", i);
+          c.fail("expected indices in [", -x[d], ", ", x[d], ") for axis ", d, ", received ", index, " at position ",
+                 i);
         offset = offset * x[d] + (index < 0 ? index + x[d] : index);
       }
       offsets[i] = offset * slices.inner;
@@ -260,10 +262,11 @@ void run(const gather_nd&, Run& c) {
   const std::int64_t width = size_of(c.dtype(0)), bytes = slices.inner * width;
   const auto* from = c.input<char>(0);
   auto* to = c.output<char>(0);
-  parallel_ranges(slices.count, grain_for(2 + 0.1 * static_cast<double>(bytes)), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i)
-      std::memcpy(to + i * bytes, from + offsets[i] * width, static_cast<std::size_t>(bytes));
-  });
+  parallel_ranges(slices.count, grain_for(2 + 0.1 * static_cast<double>(bytes)),
+                  [&](std::int64_t begin, std::int64_t end) {
+                    for (std::int64_t i = begin; i < end; ++i)
+                      std::memcpy(to + i * bytes, from + offsets[i] * width, static_cast<std::size_t>(bytes));
+                  });
 }
 
 void infer(const scatter_nd& op, Infer& c) {
@@ -328,8 +331,9 @@ void infer(const slice_update& op, Infer& c) {
   c.require(static_cast<int>(op.start.size()) == x.rank(), "expected ", x.rank(), " start indices, received ",
             op.start.size());
   for (int i = 0; i < x.rank(); ++i)
-    c.require(op.start[i] >= 0 && updates[i] <= x[i] && op.start[i] <= x[i] - updates[i], "expected updates within x of shape ",
-              x, ", received updates of shape ", updates, " at start ", op.start[i], " of axis ", i);
+    c.require(op.start[i] >= 0 && updates[i] <= x[i] && op.start[i] <= x[i] - updates[i],
+              "expected updates within x of shape ", x, ", received updates of shape ", updates, " at start ",
+              op.start[i], " of axis ", i);
   c.out(c.in(0));
 }
 

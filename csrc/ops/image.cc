@@ -42,8 +42,8 @@ template <class T>
 AffineImage<T> affine_image(const Run& c, std::int64_t image, const std::string& interpolation,
                             const std::string& fill_mode) {
   const Shape& x = c.shape(0);
-  return {x[1], x[2], x[3], 0, x[1], c.input<T>(1) + image * 8, interpolation == "bilinear",
-          parse_fill_mode(fill_mode), T(0)};
+  return {x[1], x[2], x[3], 0, x[1], c.input<T>(1) + image * 8, interpolation == "bilinear", parse_fill_mode(fill_mode),
+          T(0)};
 }
 
 }  // namespace
@@ -55,17 +55,18 @@ void run(const affine_transform& op, Run& c) {
     using T = decltype(tag);
     const Shape& x = c.shape(0);
     const std::int64_t size = x.count(1, 4);
-    parallel_ranges(x[0] * x[1], grain_for(static_cast<double>(8 * x[2] * x[3])), [&](std::int64_t begin, std::int64_t end) {
-      while (begin < end) {
-        const std::int64_t n = begin / x[1];
-        AffineImage<T> image = affine_image<T>(c, n, op.interpolation, op.fill_mode);
-        image.fill_value = static_cast<T>(op.fill_value);
-        image.row0 = begin % x[1];
-        image.row1 = std::min(x[1], image.row0 + end - begin);
-        resample<T>().affine(image, c.input<T>(0) + n * size, c.output<T>(0) + n * size);
-        begin += image.row1 - image.row0;
-      }
-    });
+    parallel_ranges(x[0] * x[1], grain_for(static_cast<double>(8 * x[2] * x[3])),
+                    [&](std::int64_t begin, std::int64_t end) {
+                      while (begin < end) {
+                        const std::int64_t n = begin / x[1];
+                        AffineImage<T> image = affine_image<T>(c, n, op.interpolation, op.fill_mode);
+                        image.fill_value = static_cast<T>(op.fill_value);
+                        image.row0 = begin % x[1];
+                        image.row1 = std::min(x[1], image.row0 + end - begin);
+                        resample<T>().affine(image, c.input<T>(0) + n * size, c.output<T>(0) + n * size);
+                        begin += image.row1 - image.row0;
+                      }
+                    });
   });
 }
 
@@ -115,8 +116,8 @@ Filter parse_filter(const std::string& name) {
   return {1, triangle};
 }
 
-// Output j has its centre at (j + 1/2) in / out - 1/2 of the input. Weights are normalized, over the pixels that exist; with
-// antialiasing a shrinking axis widens the kernel.
+// Output j has its centre at (j + 1/2) in / out - 1/2 of the input. Weights are normalized, over the pixels that exist;
+// with antialiasing a shrinking axis widens the kernel.
 template <class T>
 AxisWeights<T> axis_weights(Run& c, std::int64_t size_in, std::int64_t size_out, const std::string& interpolation,
                             bool antialias) {
@@ -153,11 +154,12 @@ void infer_resize(Infer& c, std::int64_t height, std::int64_t width, const std::
   c.require_rank(0, 4);
   const Shape& x = c.shape(0);
   c.require(height >= 1 && width >= 1 && x[1] >= 1 && x[2] >= 1,
-            "expected images and a size of 1 pixel or more each way, received shape ", x, " and size (", height, ", ", width,
-            ")");
+            "expected images and a size of 1 pixel or more each way, received shape ", x, " and size (", height, ", ",
+            width, ")");
   c.require(std::max({height, width, x[1], x[2]}) <= INT32_MAX, "expected sizes below 2^31, received shape ", x);
   c.require(interpolation == "nearest" || interpolation == "bilinear" || parse_filter(interpolation).radius > 1,
-            "expected interpolation nearest, bilinear, bicubic, lanczos3 or lanczos5, received \"", interpolation, "\"");
+            "expected interpolation nearest, bilinear, bicubic, lanczos3 or lanczos5, received \"", interpolation,
+            "\"");
   c.out(c.dtype(0), {x[0], height, width, x[3]});
 }
 

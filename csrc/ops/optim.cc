@@ -1,5 +1,6 @@
 // Optimizer updates: checks, the scalars of the step, and the split into ranges.
-// Scalars are rounded to the weight's precision where Keras rounds them: 1 - beta_2^step loses digits there, and so here.
+// Scalars are rounded to the weight's precision where Keras rounds them: 1 - beta_2^step loses digits there, and so
+// here.
 #include "kernels/optim/optim.h"
 
 #include <cmath>
@@ -34,7 +35,7 @@ double scalar(const Run& c, int input) {
 
 // base^exponent, both and the result rounded to T.
 template <class T>
-T power(double base, double exponent) {
+T rounded_power(double base, double exponent) {
   return static_cast<T>(std::pow(static_cast<double>(static_cast<T>(base)), exponent));
 }
 
@@ -118,7 +119,7 @@ void run(const adam& op, Run& c) {
   for_weight(c, [&](auto tag) {
     using T = decltype(tag);
     const double step = scalar(c, 6);
-    const T unbias_1 = T(1) - power<T>(op.beta_1, step), unbias_2 = T(1) - power<T>(op.beta_2, step);
+    const T unbias_1 = T(1) - rounded_power<T>(op.beta_1, step), unbias_2 = T(1) - rounded_power<T>(op.beta_2, step);
     const AdamScalars<T> s{T(scalar(c, 5)) * std::sqrt(unbias_2) / unbias_1, T(1 - op.beta_1), T(1 - op.beta_2),
                            T(op.epsilon)};
     for_ranges<T>(c, 3, [&](auto& kernels, auto& range) { kernels.adam(range, s); });
@@ -130,8 +131,8 @@ void infer(const adamax&, Infer& c) { infer_update(c, 2, 2); }
 void run(const adamax& op, Run& c) {
   for_weight(c, [&](auto tag) {
     using T = decltype(tag);
-    const AdamaxScalars<T> s{T(scalar(c, 4)), T(1 - op.beta_1), T(op.beta_2), T(1) - power<T>(op.beta_1, scalar(c, 5)),
-                             T(op.epsilon)};
+    const AdamaxScalars<T> s{T(scalar(c, 4)), T(1 - op.beta_1), T(op.beta_2),
+                             T(1) - rounded_power<T>(op.beta_1, scalar(c, 5)), T(op.epsilon)};
     for_ranges<T>(c, 2, [&](auto& kernels, auto& range) { kernels.adamax(range, s); });
   });
 }
@@ -145,14 +146,14 @@ void run(const nadam& op, Run& c) {
     using T = decltype(tag);
     const double step = scalar(c, 5);
     const T product = T(scalar(c, 6));
-    const T u = T(op.beta_1) * (T(1) - T(0.5) * power<T>(0.96, step));
-    const T u_next = T(op.beta_1) * (T(1) - T(0.5) * power<T>(0.96, step + 1));
+    const T u = T(op.beta_1) * (T(1) - T(0.5) * rounded_power<T>(0.96, step));
+    const T u_next = T(op.beta_1) * (T(1) - T(0.5) * rounded_power<T>(0.96, step + 1));
     const NadamScalars<T> s{T(scalar(c, 4)),
                             T(1 - op.beta_1),
                             T(1 - op.beta_2),
                             u_next / (T(1) - product * u_next),
                             (T(1) - u) / (T(1) - product),
-                            T(1) - power<T>(op.beta_2, step),
+                            T(1) - rounded_power<T>(op.beta_2, step),
                             T(op.epsilon)};
     for_ranges<T>(c, 2, [&](auto& kernels, auto& range) { kernels.nadam(range, s); });
   });

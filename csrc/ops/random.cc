@@ -44,7 +44,8 @@ void run_normal(Run& c, double mean, double stddev, bool truncated) {
 // The unlimited stream of words of one element, for rejection methods.
 class Stream {
  public:
-  Stream(const std::uint32_t* seed, std::int64_t element) : seed_(seed), element_(static_cast<std::uint64_t>(element)) {}
+  Stream(const std::uint32_t* seed, std::int64_t element)
+      : seed_(seed), element_(static_cast<std::uint64_t>(element)) {}
 
   // In (0, 1).
   double uniform() { return (static_cast<double>(bits() >> 12) + 0.5) * 0x1p-52; }
@@ -148,9 +149,7 @@ void infer(const random_integers& op, Infer& c) {
   infer_fill(c, op.shape, op.dtype);
   c.require(!is_floating(op.dtype) && op.dtype != DType::boolean, "expected an integer dtype, received ", op.dtype);
   c.require(op.minval < op.maxval, "expected minval < maxval, received ", op.minval, " and ", op.maxval);
-  const std::int64_t low = op.dtype == DType::int32    ? INT32_MIN
-                           : op.dtype == DType::int64 ? INT64_MIN
-                                                      : 0;
+  const std::int64_t low = op.dtype == DType::int32 ? INT32_MIN : op.dtype == DType::int64 ? INT64_MIN : 0;
   const std::int64_t high = op.dtype == DType::int32    ? INT32_MAX
                             : op.dtype == DType::uint32 ? UINT32_MAX
                             : op.dtype == DType::uint8  ? UINT8_MAX

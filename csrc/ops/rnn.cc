@@ -4,7 +4,8 @@
 namespace kcore::ops {
 
 template <class T>
-void multiply(std::int64_t m, std::int64_t n, std::int64_t k, Operand<T> a, Operand<T> b, T* c, std::int64_t ldc) {
+void matrix_product(std::int64_t m, std::int64_t n, std::int64_t k, Operand<T> a, Operand<T> b, T* c,
+                    std::int64_t ldc) {
   auto at = [](const Operand<T>& x, std::int64_t i, std::int64_t j) {
     return x.transposed ? x.data[j * x.ld + i] : x.data[i * x.ld + j];
   };
@@ -18,9 +19,10 @@ void multiply(std::int64_t m, std::int64_t n, std::int64_t k, Operand<T> a, Oper
     }
   });
 }
-template void multiply(std::int64_t, std::int64_t, std::int64_t, Operand<float>, Operand<float>, float*, std::int64_t);
-template void multiply(std::int64_t, std::int64_t, std::int64_t, Operand<double>, Operand<double>, double*,
-                       std::int64_t);
+template void matrix_product(std::int64_t, std::int64_t, std::int64_t, Operand<float>, Operand<float>, float*,
+                             std::int64_t);
+template void matrix_product(std::int64_t, std::int64_t, std::int64_t, Operand<double>, Operand<double>, double*,
+                             std::int64_t);
 
 void infer_rnn(Infer& c, const RnnInputs& in) {
   c.require_floating(0);
@@ -76,15 +78,16 @@ void run(const simple_rnn& op, Run& c) {
     T* y = c.output<T>(0);
     T* projected = c.scratch<T>(seq.batch * seq.steps * units);
     T* recurrent = c.scratch<T>(seq.batch * units);
-    multiply<T>(seq.batch * seq.steps, units, seq.features, {c.input<T>(0), seq.features}, {kernel, units}, projected,
-                units);
+    matrix_product<T>(seq.batch * seq.steps, units, seq.features, {c.input<T>(0), seq.features}, {kernel, units},
+                      projected, units);
     seq.for_blocks([&](const Sequence::Block& block) {
       for (std::int64_t step = 0; step < seq.steps; ++step) {
         const auto h_prev = block.before(y, h0, step);
         const auto rec = block.of(recurrent, units), h = block.at(y, step, units);
         const auto x = block.at(projected, seq.time(step), units);
         for (std::int64_t row = 0; row < block.rows; ++row) std::copy_n(x[row], units, h[row]);
-        multiply<T>(block.rows, units, units, {h_prev.data, h_prev.ld}, {recurrent_kernel, units}, rec.data, rec.ld);
+        matrix_product<T>(block.rows, units, units, {h_prev.data, h_prev.ld}, {recurrent_kernel, units}, rec.data,
+                          rec.ld);
         rnn_steps<T>().simple(
             {block.shape(step), parse_activation(op.activation), {rec.data, rec.ld}, bias, h_prev, h});
       }
@@ -112,22 +115,27 @@ void run(const simple_rnn_grad& op, Run& c) {
     const T *x = c.input<T>(0), *h0 = c.input<T>(1), *kernel = c.input<T>(2), *recurrent_kernel = c.input<T>(3);
     const T *y = c.input<T>(5), *dy = c.input<T>(6);
     T* dh = copy_or_zeros<T>(c, 7, state);
-    T* dh_recurrent = zeros<T>(c, state);
+    T* dh_recurrent = zero_scratch<T>(c, state);
     T* dz = c.scratch<T>(rows * units);
     seq.for_blocks([&](const Sequence::Block& block) {
       for (std::int64_t step = seq.steps - 1; step >= 0; --step) {
         const auto rec = block.of(dh_recurrent, units), d = block.at(dz, seq.time(step), units);
-        rnn_steps<T>().simple_grad({block.shape(step), parse_activation(op.activation), block.at(y, step, units),
-                                    block.at(dy, step, units), {rec.data, rec.ld}, block.of(dh, units), d});
-        multiply<T>(block.rows, units, units, {d.data, d.ld}, {recurrent_kernel, units, true}, rec.data, rec.ld);
+        rnn_steps<T>().simple_grad({block.shape(step),
+                                    parse_activation(op.activation),
+                                    block.at(y, step, units),
+                                    block.at(dy, step, units),
+                                    {rec.data, rec.ld},
+                                    block.of(dh, units),
+                                    d});
+        matrix_product<T>(block.rows, units, units, {d.data, d.ld}, {recurrent_kernel, units, true}, rec.data, rec.ld);
       }
     });
-    add(dh_recurrent, dh, state);
+    add_to(dh_recurrent, dh, state);
     std::copy_n(dh, state, c.output<T>(1));
     const T* h_prev = states_before(c, seq, y, h0);
-    multiply<T>(rows, seq.features, units, {dz, units}, {kernel, units, true}, c.output<T>(0), seq.features);
-    multiply<T>(seq.features, units, rows, {x, seq.features, true}, {dz, units}, c.output<T>(2), units);
-    multiply<T>(units, units, rows, {h_prev, units, true}, {dz, units}, c.output<T>(3), units);
+    matrix_product<T>(rows, seq.features, units, {dz, units}, {kernel, units, true}, c.output<T>(0), seq.features);
+    matrix_product<T>(seq.features, units, rows, {x, seq.features, true}, {dz, units}, c.output<T>(2), units);
+    matrix_product<T>(units, units, rows, {h_prev, units, true}, {dz, units}, c.output<T>(3), units);
     column_sums(rows, units, dz, c.output<T>(4));
   });
 }

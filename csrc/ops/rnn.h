@@ -1,6 +1,6 @@
 // What the recurrent ops share: the layout of a sequence, the split of the batch, and matrix products.
-// The recurrence of one sample never meets another's, so blocks of the batch run through time in parallel; the products over
-// all steps (input projection, weight gradients) are single large ones.
+// The recurrence of one sample never meets another's, so blocks of the batch run through time in parallel; the products
+// over all steps (input projection, weight gradients) are single large ones.
 #pragma once
 
 #include <algorithm>
@@ -23,7 +23,7 @@ struct Operand {
 
 // C (m, n) = op(A) (m, k) op(B) (k, n).
 template <class T>
-void multiply(std::int64_t m, std::int64_t n, std::int64_t k, Operand<T> a, Operand<T> b, T* c, std::int64_t ldc);
+void matrix_product(std::int64_t m, std::int64_t n, std::int64_t k, Operand<T> a, Operand<T> b, T* c, std::int64_t ldc);
 
 // Checks x (batch, steps, features), h0, kernel, recurrent_kernel for `gates` gates, starting at input 0, and a bias of
 // `bias_rows` rows. -1 for an input that the op does not have.
@@ -85,7 +85,8 @@ struct Sequence {
   }
 };
 
-// The state before each step, (batch, steps, units) in the order of time: the left side of the recurrent kernel's gradient.
+// The state before each step, (batch, steps, units) in the order of time: the left side of the recurrent kernel's
+// gradient.
 template <class T>
 const T* states_before(Run& c, const Sequence& sequence, const T* y, const T* initial) {
   T* out = c.scratch<T>(sequence.batch * sequence.steps * sequence.units);
@@ -107,7 +108,7 @@ void copy_step(const Sequence& sequence, const T* y, std::int64_t step, T* out) 
 }
 
 template <class T>
-void add(const T* x, T* y, std::int64_t n) {
+void add_to(const T* x, T* y, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) y[i] += x[i];
 }
 
@@ -123,8 +124,10 @@ T* copy_or_zeros(Run& c, int input, std::int64_t n) {
 }
 
 template <class T>
-T* zeros(Run& c, std::int64_t n) {
-  return copy_or_zeros<T>(c, -1, n);
+T* zero_scratch(Run& c, std::int64_t n) {
+  T* out = c.scratch<T>(n);
+  std::fill_n(out, n, T(0));
+  return out;
 }
 
 // out[j] = sum over rows of x[row, j], in double.

@@ -20,21 +20,22 @@ void run(const gru& op, Run& c) {
     const T *h0 = c.input<T>(1), *kernel = c.input<T>(2), *recurrent_kernel = c.input<T>(3);
     T *y = c.output<T>(0), *gates = c.output<T>(2), *inner = c.output<T>(3);
     T* recurrent = c.scratch<T>(seq.batch * width);
-    multiply<T>(seq.batch * seq.steps, width, seq.features, {c.input<T>(0), seq.features}, {kernel, width}, gates,
-                width);
+    matrix_product<T>(seq.batch * seq.steps, width, seq.features, {c.input<T>(0), seq.features}, {kernel, width}, gates,
+                      width);
     const std::int64_t first = op.reset_after ? width : 2 * units;  // columns of R that meet h_prev itself
     seq.for_blocks([&](const Sequence::Block& block) {
       for (std::int64_t step = 0; step < seq.steps; ++step) {
         const auto h_prev = block.before<T>(y, h0, step);
         const auto rec = block.of(recurrent, width);
-        const GruStep<T> s{block.shape(step), op.reset_after, block.at(gates, seq.time(step), width),
-                           {rec.data, rec.ld}, c.input<T>(4), h_prev,
-                           block.at(inner, seq.time(step), units), block.at(y, step, units)};
-        multiply<T>(block.rows, first, units, {h_prev.data, h_prev.ld}, {recurrent_kernel, width}, rec.data, rec.ld);
+        const GruStep<T> s{
+            block.shape(step), op.reset_after, block.at(gates, seq.time(step), width), {rec.data, rec.ld},
+            c.input<T>(4),     h_prev,         block.at(inner, seq.time(step), units), block.at(y, step, units)};
+        matrix_product<T>(block.rows, first, units, {h_prev.data, h_prev.ld}, {recurrent_kernel, width}, rec.data,
+                          rec.ld);
         rnn_steps<T>().gru_gates(s);
         if (!op.reset_after)
-          multiply<T>(block.rows, units, units, {s.inner.data, s.inner.ld}, {recurrent_kernel + 2 * units, width},
-                      rec.data + 2 * units, rec.ld);
+          matrix_product<T>(block.rows, units, units, {s.inner.data, s.inner.ld}, {recurrent_kernel + 2 * units, width},
+                            rec.data + 2 * units, rec.ld);
         rnn_steps<T>().gru_output(s);
       }
     });
@@ -62,7 +63,7 @@ void run(const gru_grad& op, Run& c) {
     const T *x = c.input<T>(0), *h0 = c.input<T>(1), *kernel = c.input<T>(2), *recurrent_kernel = c.input<T>(3);
     const T *y = c.input<T>(5), *gates = c.input<T>(6), *inner = c.input<T>(7), *dy = c.input<T>(8);
     T* dh = copy_or_zeros<T>(c, 9, state);
-    T *dh_recurrent = zeros<T>(c, state), *dinner = c.scratch<T>(state);
+    T *dh_recurrent = zero_scratch<T>(c, state), *dinner = c.scratch<T>(state);
     T* dgates = c.scratch<T>(rows * width);
     T* drecurrent = op.reset_after ? c.scratch<T>(rows * width) : dgates;
     const std::int64_t first = op.reset_after ? width : 2 * units;
@@ -71,28 +72,37 @@ void run(const gru_grad& op, Run& c) {
         const std::int64_t t = seq.time(step);
         const auto rec = block.of(dh_recurrent, units), din = block.of(dinner, units);
         const auto d = block.at(dgates, t, width), drec = block.at(drecurrent, t, width);
-        const GruGradStep<T> s{block.shape(step), op.reset_after, block.at(gates, t, width), block.at(inner, t, units),
-                               block.before(y, h0, step), block.at(dy, step, units), {rec.data, rec.ld},
-                               block.of(dh, units), d, drec, {din.data, din.ld}};
+        const GruGradStep<T> s{block.shape(step),
+                               op.reset_after,
+                               block.at(gates, t, width),
+                               block.at(inner, t, units),
+                               block.before(y, h0, step),
+                               block.at(dy, step, units),
+                               {rec.data, rec.ld},
+                               block.of(dh, units),
+                               d,
+                               drec,
+                               {din.data, din.ld}};
         rnn_steps<T>().gru_output_grad(s);
         if (!op.reset_after) {
-          multiply<T>(block.rows, units, units, {d.data + 2 * units, d.ld}, {recurrent_kernel + 2 * units, width, true},
-                      din.data, din.ld);
+          matrix_product<T>(block.rows, units, units, {d.data + 2 * units, d.ld},
+                            {recurrent_kernel + 2 * units, width, true}, din.data, din.ld);
           rnn_steps<T>().gru_reset_grad(s);
         }
-        multiply<T>(block.rows, units, first, {drec.data, drec.ld}, {recurrent_kernel, width, true}, rec.data, rec.ld);
+        matrix_product<T>(block.rows, units, first, {drec.data, drec.ld}, {recurrent_kernel, width, true}, rec.data,
+                          rec.ld);
       }
     });
-    add(dh_recurrent, dh, state);
+    add_to(dh_recurrent, dh, state);
     std::copy_n(dh, state, c.output<T>(1));
     const T* h_prev = states_before(c, seq, y, h0);
     T *dkernel = c.output<T>(2), *drecurrent_kernel = c.output<T>(3);
-    multiply<T>(rows, seq.features, width, {dgates, width}, {kernel, width, true}, c.output<T>(0), seq.features);
-    multiply<T>(seq.features, width, rows, {x, seq.features, true}, {dgates, width}, dkernel, width);
-    multiply<T>(units, first, rows, {h_prev, units, true}, {drecurrent, width}, drecurrent_kernel, width);
+    matrix_product<T>(rows, seq.features, width, {dgates, width}, {kernel, width, true}, c.output<T>(0), seq.features);
+    matrix_product<T>(seq.features, width, rows, {x, seq.features, true}, {dgates, width}, dkernel, width);
+    matrix_product<T>(units, first, rows, {h_prev, units, true}, {drecurrent, width}, drecurrent_kernel, width);
     if (!op.reset_after)
-      multiply<T>(units, units, rows, {inner, units, true}, {dgates + 2 * units, width}, drecurrent_kernel + 2 * units,
-                  width);
+      matrix_product<T>(units, units, rows, {inner, units, true}, {dgates + 2 * units, width},
+                        drecurrent_kernel + 2 * units, width);
     column_sums(rows, width, dgates, c.output<T>(4));
     if (op.reset_after) column_sums(rows, width, drecurrent, c.output<T>(4) + width);
   });

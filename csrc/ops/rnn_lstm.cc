@@ -21,15 +21,21 @@ void run(const lstm& op, Run& c) {
     const T *h0 = c.input<T>(1), *c0 = c.input<T>(2), *kernel = c.input<T>(3), *recurrent_kernel = c.input<T>(4);
     T *y = c.output<T>(0), *gates = c.output<T>(3), *cells = c.output<T>(4);
     T* recurrent = c.scratch<T>(seq.batch * width);
-    multiply<T>(seq.batch * seq.steps, width, seq.features, {c.input<T>(0), seq.features}, {kernel, width}, gates,
-                width);
+    matrix_product<T>(seq.batch * seq.steps, width, seq.features, {c.input<T>(0), seq.features}, {kernel, width}, gates,
+                      width);
     seq.for_blocks([&](const Sequence::Block& block) {
       for (std::int64_t step = 0; step < seq.steps; ++step) {
         const auto h_prev = block.before<T>(y, h0, step);
         const auto rec = block.of(recurrent, width);
-        multiply<T>(block.rows, width, units, {h_prev.data, h_prev.ld}, {recurrent_kernel, width}, rec.data, rec.ld);
-        rnn_steps<T>().lstm({block.shape(step), block.at(gates, seq.time(step), width), {rec.data, rec.ld},
-                             c.input<T>(5), h_prev, block.before<T>(cells, c0, step), block.at(y, step, units),
+        matrix_product<T>(block.rows, width, units, {h_prev.data, h_prev.ld}, {recurrent_kernel, width}, rec.data,
+                          rec.ld);
+        rnn_steps<T>().lstm({block.shape(step),
+                             block.at(gates, seq.time(step), width),
+                             {rec.data, rec.ld},
+                             c.input<T>(5),
+                             h_prev,
+                             block.before<T>(cells, c0, step),
+                             block.at(y, step, units),
                              block.at(cells, step, units)});
       }
     });
@@ -60,25 +66,30 @@ void run(const lstm_grad& op, Run& c) {
     const T *recurrent_kernel = c.input<T>(4), *y = c.input<T>(6), *gates = c.input<T>(7), *cells = c.input<T>(8);
     const T* dy = c.input<T>(9);
     T *dh = copy_or_zeros<T>(c, 10, state), *dc = copy_or_zeros<T>(c, 11, state);
-    T* dh_recurrent = zeros<T>(c, state);
+    T* dh_recurrent = zero_scratch<T>(c, state);
     T* dgates = c.scratch<T>(rows * width);
     seq.for_blocks([&](const Sequence::Block& block) {
       for (std::int64_t step = seq.steps - 1; step >= 0; --step) {
         const auto rec = block.of(dh_recurrent, units), d = block.at(dgates, seq.time(step), width);
-        rnn_steps<T>().lstm_grad({block.shape(step), block.at(gates, seq.time(step), width),
-                                  block.before(cells, c0, step), block.at(cells, step, units),
-                                  block.at(dy, step, units), {rec.data, rec.ld}, block.of(dh, units),
-                                  block.of(dc, units), d});
-        multiply<T>(block.rows, units, width, {d.data, d.ld}, {recurrent_kernel, width, true}, rec.data, rec.ld);
+        rnn_steps<T>().lstm_grad({block.shape(step),
+                                  block.at(gates, seq.time(step), width),
+                                  block.before(cells, c0, step),
+                                  block.at(cells, step, units),
+                                  block.at(dy, step, units),
+                                  {rec.data, rec.ld},
+                                  block.of(dh, units),
+                                  block.of(dc, units),
+                                  d});
+        matrix_product<T>(block.rows, units, width, {d.data, d.ld}, {recurrent_kernel, width, true}, rec.data, rec.ld);
       }
     });
-    add(dh_recurrent, dh, state);
+    add_to(dh_recurrent, dh, state);
     std::copy_n(dh, state, c.output<T>(1));
     std::copy_n(dc, state, c.output<T>(2));
     const T* h_prev = states_before(c, seq, y, h0);
-    multiply<T>(rows, seq.features, width, {dgates, width}, {kernel, width, true}, c.output<T>(0), seq.features);
-    multiply<T>(seq.features, width, rows, {x, seq.features, true}, {dgates, width}, c.output<T>(3), width);
-    multiply<T>(units, width, rows, {h_prev, units, true}, {dgates, width}, c.output<T>(4), width);
+    matrix_product<T>(rows, seq.features, width, {dgates, width}, {kernel, width, true}, c.output<T>(0), seq.features);
+    matrix_product<T>(seq.features, width, rows, {x, seq.features, true}, {dgates, width}, c.output<T>(3), width);
+    matrix_product<T>(units, width, rows, {h_prev, units, true}, {dgates, width}, c.output<T>(4), width);
     column_sums(rows, width, dgates, c.output<T>(5));
   });
 }

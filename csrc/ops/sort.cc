@@ -8,7 +8,7 @@ namespace kcore::ops {
 namespace {
 
 template <class T>
-bool less(T a, T b) {
+bool comes_before(T a, T b) {
   return a < b || (b != b && a == a);
 }
 
@@ -61,7 +61,7 @@ void run(const sort& op, Run& c) {
           row[j] = {x[first + j * lines.stride], static_cast<std::int32_t>(j)};
         // Ties by index make the order total: the same as a stable sort, without its buffer.
         std::sort(row, row + lines.length, [](const Keyed<T>& a, const Keyed<T>& b) {
-          return less(a.value, b.value) || (!less(b.value, a.value) && a.index < b.index);
+          return comes_before(a.value, b.value) || (!comes_before(b.value, a.value) && a.index < b.index);
         });
         for (std::int64_t j = 0; j < lines.length; ++j) {
           values[first + j * lines.stride] = row[j].value;
@@ -97,7 +97,7 @@ void run(const top_k& op, Run& c) {
         for (std::int64_t j = 0; j < lines.length; ++j)
           row[j] = {x[line * lines.length + j], static_cast<std::int32_t>(j)};
         std::partial_sort(row, row + op.k, row + lines.length, [](const Keyed<T>& a, const Keyed<T>& b) {
-          return less(b.value, a.value) || (!less(a.value, b.value) && a.index < b.index);
+          return comes_before(b.value, a.value) || (!comes_before(a.value, b.value) && a.index < b.index);
         });
         for (std::int64_t j = 0; j < op.k; ++j) {
           values[line * op.k + j] = row[j].value;
@@ -117,8 +117,8 @@ void infer(const in_top_k& op, Infer& c) {
   c.out(DType::boolean, c.shape(0));
 }
 
-// A target is in when fewer than k classes beat it: ties at the boundary are in. A class that does not exist is not, nor
-// one whose prediction is NaN.
+// A target is in when fewer than k classes beat it: ties at the boundary are in. A class that does not exist is not,
+// nor one whose prediction is NaN.
 void run(const in_top_k& op, Run& c) {
   const std::int64_t classes = c.shape(1)[1];
   bool* y = c.output<bool>(0);
@@ -128,18 +128,19 @@ void run(const in_top_k& op, Run& c) {
     for_floating(c.dtype(1), [&](auto tag) {
       using T = decltype(tag);
       const T* predictions = c.input<T>(1);
-      parallel_ranges(c.shape(0).size(), grain_for(static_cast<double>(classes) + 4), [&](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) {
-          const auto target = static_cast<std::int64_t>(targets[i]);
-          y[i] = false;
-          if (target < 0 || target >= classes) continue;
-          const T* row = predictions + i * classes;
-          const T value = row[target];
-          std::int64_t better = 0;
-          for (std::int64_t j = 0; j < classes; ++j) better += row[j] > value;
-          y[i] = value == value && better < op.k;
-        }
-      });
+      parallel_ranges(c.shape(0).size(), grain_for(static_cast<double>(classes) + 4),
+                      [&](std::int64_t begin, std::int64_t end) {
+                        for (std::int64_t i = begin; i < end; ++i) {
+                          const auto target = static_cast<std::int64_t>(targets[i]);
+                          y[i] = false;
+                          if (target < 0 || target >= classes) continue;
+                          const T* row = predictions + i * classes;
+                          const T value = row[target];
+                          std::int64_t better = 0;
+                          for (std::int64_t j = 0; j < classes; ++j) better += row[j] > value;
+                          y[i] = value == value && better < op.k;
+                        }
+                      });
     });
   });
 }
@@ -161,8 +162,8 @@ void run(const searchsorted& op, Run& c) {
     auto* y = c.output<std::int32_t>(0);
     parallel_ranges(c.shape(1).size(), grain_for(30), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
-        const T* at = left ? std::lower_bound(sorted, sorted + n, values[i], less<T>)
-                           : std::upper_bound(sorted, sorted + n, values[i], less<T>);
+        const T* at = left ? std::lower_bound(sorted, sorted + n, values[i], comes_before<T>)
+                           : std::upper_bound(sorted, sorted + n, values[i], comes_before<T>);
         y[i] = static_cast<std::int32_t>(at - sorted);
       }
     });
@@ -177,8 +178,8 @@ void infer_scan(Infer& c, std::int64_t axis) {
   c.out(c.in(0));
 }
 
-// body(previous, at) gives the next running value; the scan starts from `initial`. Neighbouring lines go side by side, so
-// that memory is read in order whatever the axis.
+// body(previous, at) gives the next running value; the scan starts from `initial`. Neighbouring lines go side by side,
+// so that memory is read in order whatever the axis.
 template <class T, class Body>
 void scan(const Shape& shape, std::int64_t axis, bool reverse, T* y, T initial, Body body) {
   const Lines lines(shape, axis);

@@ -43,7 +43,8 @@ void for_samples(const AffineImage<T>& image, Visit&& visit) {
       const T x = bounded((t[0] * px + t[1] * py + t[2]) / k), y = bounded((t[3] * px + t[4] * py + t[5]) / k);
       const std::int64_t at = (row * width + column) * image.channels;
       if (!image.bilinear) {
-        visit(at, pixel(static_cast<std::int64_t>(floor_of(y + T(0.5))), static_cast<std::int64_t>(floor_of(x + T(0.5)))),
+        visit(at,
+              pixel(static_cast<std::int64_t>(floor_of(y + T(0.5))), static_cast<std::int64_t>(floor_of(x + T(0.5)))),
               T(1));
         continue;
       }
@@ -62,8 +63,7 @@ void affine(const AffineImage<T>& image, const T* x, T* y) {
   const std::int64_t channels = image.channels, row = image.width * channels;
   for (std::int64_t i = image.row0 * row; i < image.row1 * row; ++i) y[i] = T(0);
   for_samples(image, [&](std::int64_t at, std::int64_t pixel, T weight) {
-    for (std::int64_t c = 0; c < channels; ++c)
-      y[at + c] += weight * (pixel < 0 ? image.fill_value : x[pixel + c]);
+    for (std::int64_t c = 0; c < channels; ++c) y[at + c] += weight * (pixel < 0 ? image.fill_value : x[pixel + c]);
   });
 }
 

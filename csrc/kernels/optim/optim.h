@@ -36,7 +36,8 @@ struct AdagradScalars {
   T lr, epsilon;
 };
 
-// slot 0 average of g^2, 1 average of delta^2:  delta = -g sqrt(slot 1 + epsilon) / sqrt(slot 0 + epsilon);  w += lr delta
+// slot 0 average of g^2, 1 average of delta^2:  delta = -g sqrt(slot 1 + epsilon) / sqrt(slot 0 + epsilon);  w += lr
+// delta
 template <class T>
 struct AdadeltaScalars {
   T lr, rho, one_minus_rho, epsilon;

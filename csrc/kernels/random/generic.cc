@@ -88,7 +88,7 @@ void dropout(const u32* seed, std::int64_t begin, std::int64_t end, u64 threshol
 
 }  // namespace
 
-const RandomKernels random_table = {uniform_f32, uniform_f64, normal_f32,     normal_f64,
+const RandomKernels random_table = {uniform_f32, uniform_f64,    normal_f32,     normal_f64,
                                     integers,    dropout<float>, dropout<double>};
 
 }  // namespace kcore::kernels::KCORE_ISA

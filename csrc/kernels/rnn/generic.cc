@@ -228,8 +228,8 @@ void simple_grad(const SimpleRnnGradStep<T>& s) {
 
 template <class T>
 constexpr RnnSteps<T> steps() {
-  return {lstm<T>,           lstm_grad<T>,      gru_gates<T>, gru_output<T>,
-          gru_output_grad<T>, gru_reset_grad<T>, simple<T>,    simple_grad<T>};
+  return {lstm<T>,           lstm_grad<T>, gru_gates<T>,  gru_output<T>, gru_output_grad<T>,
+          gru_reset_grad<T>, simple<T>,    simple_grad<T>};
 }
 
 }  // namespace

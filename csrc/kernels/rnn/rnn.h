@@ -33,8 +33,8 @@ struct LstmStep {
   Rows<T> h, c;
 };
 
-// dh, dc in: the gradients that later steps pass on; dh gains dy + dh_recurrent. Out: what reaches the step before without
-// passing the recurrent kernel. dgates (rows, 4 units): the gradient before the activations.
+// dh, dc in: the gradients that later steps pass on; dh gains dy + dh_recurrent. Out: what reaches the step before
+// without passing the recurrent kernel. dgates (rows, 4 units): the gradient before the activations.
 template <class T>
 struct LstmGradStep {
   StepShape shape;
@@ -57,8 +57,8 @@ struct GruStep {
   Rows<T> inner, h;
 };
 
-// output: from dh to dgates of z and g, for reset_after also r and drecurrent (rows, 3 units), the gradient of h_prev R.
-// reset, not reset_after only: from dinner = dg R_h^T to dgates of r.
+// output: from dh to dgates of z and g, for reset_after also r and drecurrent (rows, 3 units), the gradient of h_prev
+// R. reset, not reset_after only: from dinner = dg R_h^T to dgates of r.
 template <class T>
 struct GruGradStep {
   StepShape shape;

@@ -65,8 +65,10 @@ class GradientTape:
         needs = tuple([x is not None and self._wants(x) for x in inputs])
         if True not in needs:
             return
-        self._nodes.append(Node(op, inputs, attrs, outputs, needs))
-        self._tracked.update(map(id, outputs))
+        floats = [id(y) for y in outputs if is_floating(y.dtype)]  # no gradient flows through integers
+        if floats:
+            self._nodes.append(Node(op, inputs, attrs, outputs, needs))
+            self._tracked.update(floats)
 
     def _wants(self, x: Tensor) -> bool:
         if id(x) in self._tracked:
