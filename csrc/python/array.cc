@@ -2,6 +2,7 @@
 #include "python/array.h"
 
 #include <pybind11/numpy.h>
+#include <pybind11/stl.h>
 
 #include <cstring>
 #include <string>

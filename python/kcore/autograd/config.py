@@ -45,7 +45,5 @@ def standardize_data_format(data_format: str | None) -> str:
         return image_data_format()
     data_format = str(data_format).lower()
     if data_format not in ("channels_last", "channels_first"):
-        raise ValueError(
-            f"[data_format] expected 'channels_last' or 'channels_first', received {data_format!r}"
-        )
+        raise ValueError(f"[data_format] expected 'channels_last' or 'channels_first', received {data_format!r}")
     return data_format

@@ -71,7 +71,7 @@ def result_type(*dtypes: object) -> str:
     strong = [standardize_dtype(d) for d in dtypes if d not in (int, float, bool)]
     weak_kind = max((1 if d is int else 2 if d is float else 0 for d in dtypes if d in (int, float, bool)), default=-1)
     if not strong:
-        return (standardize_dtype(None) if weak_kind == 2 else "int32" if weak_kind == 1 else "bool")
+        return standardize_dtype(None) if weak_kind == 2 else "int32" if weak_kind == 1 else "bool"
     result = strong[0]
     for dtype in strong[1:]:
         result = promote(result, dtype)

@@ -103,13 +103,13 @@ class GradientTape:
             Gradients in the structure of `sources`.
         """
         if self._nodes is None:
-            raise RuntimeError("[GradientTape.gradient] a tape that is not persistent gives one gradient; pass persistent=True")
+            raise RuntimeError(
+                "[GradientTape.gradient] a tape that is not persistent gives one gradient; pass persistent=True"
+            )
         targets = list(target) if isinstance(target, (list, tuple)) else [target]
         seeds = output_gradients if isinstance(output_gradients, (list, tuple)) else [output_gradients] * len(targets)
         if len(seeds) != len(targets):
-            raise ValueError(
-                f"[GradientTape.gradient] expected {len(targets)} output_gradients, received {len(seeds)}"
-            )
+            raise ValueError(f"[GradientTape.gradient] expected {len(targets)} output_gradients, received {len(seeds)}")
         grads: dict[int, Tensor] = {}
         for y, seed in zip(targets, seeds):
             _accumulate(grads, _key(_as_value(y)), _seed_gradient(_as_value(y), seed))
@@ -205,7 +205,9 @@ def _fresh(x: Any) -> Any:
     return apply("reshape", (x,), {"shape": list(x.shape)})
 
 
-def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """A function that returns `f(*args)` and its gradient with respect to the arguments `argnums`.
 
     Args:
@@ -269,7 +271,9 @@ def custom_gradient(f: Callable[..., Any]) -> Callable[..., Any]:
             value, grad_fn = f(*inputs)
         finally:
             tapes.stack = outer
-        outputs = tuple(stop_gradient(y) for y in value) if isinstance(value, (tuple, list)) else (stop_gradient(value),)
+        outputs = (
+            tuple(stop_gradient(y) for y in value) if isinstance(value, (tuple, list)) else (stop_gradient(value),)
+        )
         for tape in tapes.stack:
             tape.record("custom_gradient", inputs, {"grad_fn": grad_fn}, outputs)
         return outputs if isinstance(value, (tuple, list)) else outputs[0]

@@ -20,7 +20,7 @@ class Tensor:
     ((1, 2), 'float32')
     """
 
-    __slots__ = ("array", "keras_mask", "source", "__weakref__")
+    __slots__ = ("__weakref__", "array", "keras_mask", "source")
     __array_priority__ = 100  # numpy_array * tensor calls Tensor.__rmul__
 
     def __init__(self, array: _core.Array, source: object = None):
@@ -65,11 +65,15 @@ class Tensor:
         view = self.array.numpy()
         if dtype is not None and np.dtype(dtype) != view.dtype:
             if copy is False:
-                raise ValueError(f"[__array__] a {self.dtype} tensor cannot be viewed as {np.dtype(dtype)} without a copy")
+                raise ValueError(
+                    f"[__array__] a {self.dtype} tensor cannot be viewed as {np.dtype(dtype)} without a copy"
+                )
             return view.astype(dtype)
         return view.copy() if copy else view
 
-    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None) -> Any:
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+    ) -> Any:
         if copy:
             return _core.from_numpy(self.array.numpy()).dlpack()
         return self.array.dlpack()

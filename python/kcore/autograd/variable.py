@@ -63,7 +63,9 @@ class Variable:
             dtype = standardize_dtype(dtype)
         value = convert_to_tensor(initializer, dtype=dtype)
         if shape is not None and value.shape != tuple(shape):
-            raise ValueError(f"[Variable] {name}: expected an initial value of shape {tuple(shape)}, received {value.shape}")
+            raise ValueError(
+                f"[Variable] {name}: expected an initial value of shape {tuple(shape)}, received {value.shape}"
+            )
         self._dtype = value.dtype
         self._shape = value.shape
         self._set(value)
@@ -165,4 +167,3 @@ class Variable:
 
     __hash__ = object.__hash__
     __array_priority__ = 100
-

@@ -95,7 +95,9 @@ def linspace(
     return (values, convert_to_tensor(step, dtype=values.dtype)) if retstep else values
 
 
-def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10, dtype: Any = None, axis: int = 0) -> Tensor:
+def logspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10, dtype: Any = None, axis: int = 0
+) -> Tensor:
     """`num` values from base**start to base**stop, evenly spaced on a logarithmic scale."""
     return convert_to_tensor(np.logspace(start, stop, num, endpoint, base, axis=axis), dtype=standardize_dtype(dtype))
 

@@ -121,9 +121,7 @@ def extremum_vjp(node, dy):
     y = node.outputs[0]
     # Where both are equal each gets half, so that the sum of the gradients is dy.
     share = divide(dy, add(cast(equal(a, y), dy.dtype), cast(equal(b, y), dy.dtype)))
-    return [
-        sum_to(where(equal(x, y), share, 0.0), x.shape) if need else None for x, need in zip((a, b), node.needs)
-    ]
+    return [sum_to(where(equal(x, y), share, 0.0), x.shape) if need else None for x, need in zip((a, b), node.needs)]
 
 
 @public
@@ -657,9 +655,7 @@ def gelu_grad_vjp(node, ddx):
         du = multiply(add(1.0, multiply(x2, 3 * c)), k)
         sech2 = subtract(1.0, square(t))
         # d/dx of (1 + t) / 2 + x sech2 du / 2
-        curve = multiply(
-            sech2, add(du, multiply(x, subtract(multiply(x, 3 * c * k), multiply(t, square(du)))))
-        )
+        curve = multiply(sech2, add(du, multiply(x, subtract(multiply(x, 3 * c * k), multiply(t, square(du))))))
     else:
         density = multiply(exp(multiply(square(x), -0.5)), 1.0 / math.sqrt(2.0 * math.pi))
         curve = multiply(density, subtract(2.0, square(x)))

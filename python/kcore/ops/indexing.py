@@ -84,7 +84,9 @@ def _advanced(x: Tensor, arrays: list[tuple[int, Any]]) -> Tensor:
         if _is_bool(item):
             mask = np.asarray(item)
             if mask.shape != x.shape[dim : dim + mask.ndim]:
-                raise IndexError(f"[getitem] a mask of shape {mask.shape} does not fit shape {x.shape} at dimension {dim}")
+                raise IndexError(
+                    f"[getitem] a mask of shape {mask.shape} does not fit shape {x.shape} at dimension {dim}"
+                )
             for offset, found in enumerate(np.nonzero(mask)):
                 indices.append(found), dims.append(dim + offset)
         else:
@@ -99,9 +101,12 @@ def _advanced(x: Tensor, arrays: list[tuple[int, Any]]) -> Tensor:
     adjacent = dims == list(range(dims[0], dims[0] + len(dims)))
     sizes = [x.shape[d] for d in dims]
     x = moveaxis(x, dims, range(len(dims)))
-    flat = np.ravel_multi_index(np.broadcast_arrays(*[np.asarray(i) % n for i, n in zip(indices, sizes)]), sizes) if all(sizes) else np.zeros(0, int)
+    flat = (
+        np.ravel_multi_index(np.broadcast_arrays(*[np.asarray(i) % n for i, n in zip(indices, sizes)]), sizes)
+        if all(sizes)
+        else np.zeros(0, int)
+    )
     rest = x.shape[len(dims) :]
     out = take(reshape(x, (int(np.prod(sizes)), *rest)), convert_to_tensor(np.asarray(flat)), axis=0)
     k = np.ndim(flat)
     return moveaxis(out, range(k), range(dims[0], dims[0] + k)) if adjacent and dims[0] else out
-

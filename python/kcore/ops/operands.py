@@ -34,6 +34,14 @@ def together(*xs: Any, floating: bool = False, numeric: bool = False) -> list[Te
         floating: Whether integers become floats (division).
         numeric: Whether bools become int32 (arithmetic).
     """
+    first = xs[0]
+    if (
+        type(first) is Tensor
+        and first.dtype != "bool"
+        and all(type(x) is Tensor and x.dtype == first.dtype for x in xs)
+    ):
+        if not floating or is_floating(first.dtype):
+            return list(xs)
     types = []
     for x in xs:
         if type(x) in _WEAK:
@@ -45,8 +53,7 @@ def together(*xs: Any, floating: bool = False, numeric: bool = False) -> list[Te
     if None in types:
         xs = tuple(convert_to_tensor(x) if t is None else x for x, t in zip(xs, types))
         types = [x.dtype if t is None else t for x, t in zip(xs, types)]
-    first = types[0]
-    dtype = first if all(t == first for t in types) and isinstance(first, str) else result_type(*types)
+    dtype = result_type(*types)
     if floating and not is_floating(dtype):
         dtype = result_type(dtype, float)
     elif numeric and dtype == "bool":

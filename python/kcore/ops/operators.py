@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kcore.autograd import Tensor, Variable
-from kcore.ops import elementwise, indexing, matmul, shape
+from kcore.ops import elementwise, indexing, shape
 
 
 def _binary(function: Any) -> tuple[Any, Any]:
@@ -18,6 +18,12 @@ def _binary(function: Any) -> tuple[Any, Any]:
     return operator, reflected
 
 
+def _matmul(x1: Any, x2: Any) -> Any:
+    from kcore.ops.matmul import matmul  # a family of its own, loaded with its first product
+
+    return matmul(x1, x2)
+
+
 def install(cls: type) -> None:
     """Gives a class of tensor-like objects their operators and methods."""
     reflected_ops = {
@@ -28,7 +34,7 @@ def install(cls: type) -> None:
         "floordiv": elementwise.floor_divide,
         "mod": elementwise.mod,
         "pow": elementwise.power,
-        "matmul": matmul.matmul,
+        "matmul": _matmul,
         "and": elementwise.logical_and,
         "or": elementwise.logical_or,
         "xor": elementwise.logical_xor,

@@ -238,7 +238,9 @@ def tile(x: Any, repeats: Any) -> Tensor:
     ndim = max(x.ndim, len(times))
     times = [1] * (ndim - len(times)) + times
     dims = [1] * (ndim - x.ndim) + list(x.shape)
-    spread = broadcast_to(reshape(x, [d for n in dims for d in (1, n)]), [d for t, n in zip(times, dims) for d in (t, n)])
+    spread = broadcast_to(
+        reshape(x, [d for n in dims for d in (1, n)]), [d for t, n in zip(times, dims) for d in (t, n)]
+    )
     return reshape(spread, [t * n for t, n in zip(times, dims)])
 
 
