@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>  // in every file, so that all agree on how vectors are converted
 
 #include "base/array.h"
 

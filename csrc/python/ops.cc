@@ -1,6 +1,5 @@
 // run(): the one call that computes. Attributes are parsed from a dict, and listed for the stubs, by visiting ops.def.
 #include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
 
 #include "ops/op.h"
 #include "python/array.h"

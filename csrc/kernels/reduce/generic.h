@@ -1,0 +1,248 @@
+// The bodies of the reductions, over a rule that tells how to start, read and combine.
+#pragma once
+
+#include "kernels/reduce/reduce.h"
+
+namespace kcore::kernels::KCORE_ISA {
+namespace {
+
+constexpr int kLanes = 64;
+constexpr std::int64_t kBlockRows = 64;  // additions to one lane before it is flushed to the wider total
+
+// Signed sums wrap, as NumPy's do.
+inline std::int32_t wrap_add(std::int32_t a, std::int32_t b) {
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(a) + static_cast<std::uint32_t>(b));
+}
+inline std::int64_t wrap_add(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
+inline std::uint32_t wrap_add(std::uint32_t a, std::uint32_t b) { return a + b; }
+inline float wrap_add(float a, float b) { return a + b; }
+inline double wrap_add(double a, double b) { return a + b; }
+inline std::int32_t wrap_mul(std::int32_t a, std::int32_t b) {
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(a) * static_cast<std::uint32_t>(b));
+}
+inline std::int64_t wrap_mul(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
+}
+inline std::uint32_t wrap_mul(std::uint32_t a, std::uint32_t b) { return a * b; }
+inline float wrap_mul(float a, float b) { return a * b; }
+inline double wrap_mul(double a, double b) { return a * b; }
+
+// The type that totals are kept in.
+template <class A>
+struct TotalOf {
+  using type = A;
+};
+template <>
+struct TotalOf<float> {
+  using type = double;
+};
+
+template <class T>
+constexpr T highest_of() {
+  if constexpr (T(0.5) != T(0))
+    return static_cast<T>(__builtin_inf());
+  else if constexpr (T(-1) < T(0))
+    return static_cast<T>((std::uint64_t{1} << (8 * sizeof(T) - 1)) - 1);
+  else
+    return static_cast<T>(~T(0));
+}
+template <class T>
+constexpr T lowest_of() {
+  if constexpr (T(0.5) != T(0))
+    return static_cast<T>(-__builtin_inf());
+  else if constexpr (T(-1) < T(0))
+    return static_cast<T>(-highest_of<T>() - 1);
+  else
+    return T(0);
+}
+
+template <class T, class A>
+struct Sum {
+  using In = T;
+  using Acc = A;
+  using Total = typename TotalOf<A>::type;
+  static constexpr A start() { return A(0); }
+  static A read(T x) { return static_cast<A>(x); }
+  template <class B>
+  static B combine(B a, B b) {
+    return wrap_add(a, b);
+  }
+};
+
+template <class T, class A>
+struct Prod {
+  using In = T;
+  using Acc = A;
+  using Total = A;
+  static constexpr A start() { return A(1); }
+  static A read(T x) { return static_cast<A>(x); }
+  static A combine(A a, A b) { return wrap_mul(a, b); }
+};
+
+template <class T, class>
+struct Max {
+  using In = T;
+  using Acc = T;
+  using Total = T;
+  static constexpr T start() { return lowest_of<T>(); }
+  static T read(T x) { return x; }
+  static T combine(T a, T b) { return (b > a || b != b) ? b : a; }
+};
+
+template <class T, class>
+struct Min {
+  using In = T;
+  using Acc = T;
+  using Total = T;
+  static constexpr T start() { return highest_of<T>(); }
+  static T read(T x) { return x; }
+  static T combine(T a, T b) { return (b < a || b != b) ? b : a; }
+};
+
+template <class T, class>
+struct Any {
+  using In = T;
+  using Acc = std::uint8_t;
+  using Total = std::uint8_t;
+  static constexpr Acc start() { return 0; }
+  static Acc read(T x) { return x != T(0); }
+  static Acc combine(Acc a, Acc b) { return a | b; }
+};
+
+template <class T, class>
+struct All {
+  using In = T;
+  using Acc = std::uint8_t;
+  using Total = std::uint8_t;
+  static constexpr Acc start() { return 1; }
+  static Acc read(T x) { return x != T(0); }
+  static Acc combine(Acc a, Acc b) { return a & b; }
+};
+
+// Pairwise: lane l takes lane l + w for w = 32, 16, ... 1.
+template <class Rule>
+typename Rule::Acc fold(typename Rule::Acc (&lanes)[kLanes]) {
+  for (int w = kLanes / 2; w; w /= 2)
+    for (int l = 0; l < w; ++l) lanes[l] = Rule::combine(lanes[l], lanes[l + w]);
+  return lanes[0];
+}
+
+template <class Rule>
+typename Rule::Acc reduce_row(const typename Rule::In* x, std::int64_t n) {
+  using A = typename Rule::Acc;
+  using Total = typename Rule::Total;
+  Total total = static_cast<Total>(Rule::start());
+  std::int64_t i = 0;
+  while (n - i >= kLanes) {
+    A lanes[kLanes];
+    for (int l = 0; l < kLanes; ++l) lanes[l] = Rule::start();
+    std::int64_t rows = (n - i) / kLanes;
+    if (rows > kBlockRows) rows = kBlockRows;
+    for (std::int64_t r = 0; r < rows; ++r, i += kLanes) {
+#pragma omp simd
+      for (int l = 0; l < kLanes; ++l) lanes[l] = Rule::combine(lanes[l], Rule::read(x[i + l]));
+    }
+    total = Rule::combine(total, static_cast<Total>(fold<Rule>(lanes)));
+  }
+  for (; i < n; ++i) total = Rule::combine(total, static_cast<Total>(Rule::read(x[i])));
+  return static_cast<A>(total);
+}
+
+template <class Rule>
+void reduce_rows(const void* x, std::int64_t rows, std::int64_t n, void* y) {
+  auto* in = static_cast<const typename Rule::In*>(x);
+  auto* out = static_cast<typename Rule::Acc*>(y);
+  for (std::int64_t r = 0; r < rows; ++r) out[r] = reduce_row<Rule>(in + r * n, n);
+}
+
+// At most kLanes columns.
+template <class Rule>
+void reduce_tile(const typename Rule::In* x, std::int64_t n, int width, std::int64_t stride, typename Rule::Acc* y) {
+  using A = typename Rule::Acc;
+  using Total = typename Rule::Total;
+  Total total[kLanes];
+  for (int l = 0; l < kLanes; ++l) total[l] = static_cast<Total>(Rule::start());
+  for (std::int64_t begin = 0; begin < n; begin += kBlockRows) {
+    const std::int64_t end = begin + kBlockRows < n ? begin + kBlockRows : n;
+    A lanes[kLanes];
+    for (int l = 0; l < kLanes; ++l) lanes[l] = Rule::start();
+    for (std::int64_t i = begin; i < end; ++i) {
+      const typename Rule::In* row = x + i * stride;
+      if (width == kLanes) {
+#pragma omp simd
+        for (int l = 0; l < kLanes; ++l) lanes[l] = Rule::combine(lanes[l], Rule::read(row[l]));
+      } else {
+#pragma omp simd
+        for (int l = 0; l < width; ++l) lanes[l] = Rule::combine(lanes[l], Rule::read(row[l]));
+      }
+    }
+    for (int l = 0; l < width; ++l) total[l] = Rule::combine(total[l], static_cast<Total>(lanes[l]));
+  }
+  for (int l = 0; l < width; ++l) y[l] = static_cast<A>(total[l]);
+}
+
+template <class Rule>
+void reduce_columns(const void* x, std::int64_t n, std::int64_t width, std::int64_t stride, void* y) {
+  auto* in = static_cast<const typename Rule::In*>(x);
+  auto* out = static_cast<typename Rule::Acc*>(y);
+  const std::int64_t together = kLanes / width;
+  if (together > 1 && stride == width && n >= 2 * together) {
+    // Few columns: several rows side by side fill the lanes.
+    typename Rule::Acc wide[kLanes];
+    const std::int64_t groups = n / together, span = together * width;
+    reduce_tile<Rule>(in, groups, static_cast<int>(span), span, wide);
+    for (std::int64_t c = 0; c < width; ++c) {
+      auto total = static_cast<typename Rule::Total>(wide[c]);
+      for (std::int64_t r = 1; r < together; ++r)
+        total = Rule::combine(total, static_cast<typename Rule::Total>(wide[r * width + c]));
+      for (std::int64_t i = groups * together; i < n; ++i)
+        total = Rule::combine(total, static_cast<typename Rule::Total>(Rule::read(in[i * width + c])));
+      out[c] = static_cast<typename Rule::Acc>(total);
+    }
+    return;
+  }
+  for (std::int64_t c = 0; c < width; c += kLanes)
+    reduce_tile<Rule>(in + c, n, static_cast<int>(width - c < kLanes ? width - c : kLanes), stride, out + c);
+}
+
+template <template <class, class> class Extreme, class T>
+void arg_rows(const void* x, std::int64_t rows, std::int64_t n, std::int32_t* y) {
+  auto* in = static_cast<const T*>(x);
+  for (std::int64_t r = 0; r < rows; ++r, in += n) {
+    const T best = reduce_row<Extreme<T, T>>(in, n);
+    std::int64_t i = 0;
+    if (best != best)
+      while (in[i] == in[i]) ++i;
+    else
+      while (in[i] != best) ++i;
+    y[r] = static_cast<std::int32_t>(i);
+  }
+}
+
+template <template <class, class> class Extreme, class T>
+void arg_columns(const void* x, std::int64_t n, std::int64_t width, std::int64_t stride, std::int32_t* y) {
+  auto* in = static_cast<const T*>(x);
+  for (std::int64_t c = 0; c < width; c += kLanes) {
+    const int w = static_cast<int>(width - c < kLanes ? width - c : kLanes);
+    T best[kLanes];
+    std::int32_t index[kLanes];
+    for (int l = 0; l < w; ++l) best[l] = in[c + l], index[l] = 0;
+    for (std::int64_t i = 1; i < n; ++i) {
+      const T* row = in + i * stride + c;
+#pragma omp simd
+      for (int l = 0; l < w; ++l) {
+        // A different extreme (or the first NaN) replaces; an equal one comes later, so it does not.
+        const T next = Extreme<T, T>::combine(best[l], row[l]);
+        const bool replaces = next != best[l] && best[l] == best[l];
+        index[l] = replaces ? static_cast<std::int32_t>(i) : index[l];
+        best[l] = replaces ? next : best[l];
+      }
+    }
+    for (int l = 0; l < w; ++l) y[c + l] = index[l];
+  }
+}
+
+}  // namespace
+}  // namespace kcore::kernels::KCORE_ISA

@@ -1,0 +1,265 @@
+// Cross-entropies. Classes are along the last axis; a loss has the shape of the axes before it.
+#include "kernels/loss/loss.h"
+
+#include <algorithm>
+
+#include "base/parallel.h"
+#include "ops/op.h"
+
+namespace kcore::ops {
+namespace {
+
+constexpr std::int64_t kGrain = 1 << 13;  // elements of one block
+
+template <class T>
+const kernels::LossTable<T>& table();
+template <>
+const kernels::LossTable<float>& table() {
+  return kernels::loss().f32;
+}
+template <>
+const kernels::LossTable<double>& table() {
+  return kernels::loss().f64;
+}
+
+Shape rows_of(const Shape& x) { return Shape(x.begin(), x.rank() - 1); }
+
+// Checks x (rows..., classes), the input at `at`, and dy before it if there is one.
+Shape check_classes(Infer& c, int at) {
+  const Shape& x = c.shape(at);
+  c.require_floating(at);
+  c.require(x.rank() >= 1 && x.last() >= 1, "expected ", c.name(at),
+            " with at least one class along its last axis, received shape ", x);
+  if (at == 1) {
+    c.require_shape(0, rows_of(x));
+    c.require(c.dtype(0) == c.dtype(1), "expected dy of dtype ", c.dtype(1), ", received ", c.dtype(0));
+  }
+  return rows_of(x);
+}
+
+void check_target(Infer& c, int at) {
+  c.require_shape(at, c.shape(at - 1));
+  c.require_dtype(at, c.dtype(at - 1));
+}
+
+void check_labels(Infer& c, int at) {
+  c.require(c.dtype(at) == DType::int32 || c.dtype(at) == DType::int64, "expected ", c.name(at),
+            " of dtype int32 or int64, received ", c.dtype(at));
+  c.require_shape(at, rows_of(c.shape(at - 1)));
+}
+
+void check_epsilon(const Infer& c, double epsilon) {
+  c.require(epsilon >= 0 && epsilon < 0.5, "expected an epsilon in [0, 0.5), received ", epsilon);
+}
+
+// The labels as int64, each in [0, classes).
+const std::int64_t* checked_labels(Run& c, int at, std::int64_t classes) {
+  const std::int64_t count = c.shape(at).size();
+  const std::int64_t* labels = c.input<std::int64_t>(at);
+  if (c.dtype(at) == DType::int32) {
+    std::int64_t* wide = c.scratch<std::int64_t>(count);
+    std::copy_n(c.input<std::int32_t>(at), count, wide);
+    labels = wide;
+  }
+  for (std::int64_t i = 0; i < count; ++i)
+    if (labels[i] < 0 || labels[i] >= classes)
+      c.fail("expected labels in [0, ", classes, "), received ", labels[i], " at position ", i);
+  return labels;
+}
+
+template <class Body>
+void for_rows(const Shape& x, const Body& body) {
+  const std::int64_t n = x.last();
+  parallel_ranges(x.size() / n, std::max<std::int64_t>(1, kGrain / n),
+                  [&](std::int64_t begin, std::int64_t end) { body(begin, end - begin, n); });
+}
+
+void check_elements(Infer& c) {
+  for (int i = 0; i < c.size(); ++i) {
+    c.require_floating(i);
+    c.require_shape(i, c.shape(0));
+  }
+  c.require_same_dtype();
+  c.out(c.in(0));
+}
+
+template <class Body>
+void for_elements(const Shape& x, const Body& body) {
+  parallel_ranges(x.size(), kGrain, [&](std::int64_t begin, std::int64_t end) { body(begin, end - begin); });
+}
+
+}  // namespace
+
+void infer(const softmax_cross_entropy&, Infer& c) {
+  const Shape rows = check_classes(c, 0);
+  check_target(c, 1);
+  c.out(c.dtype(0), rows);
+}
+void run(const softmax_cross_entropy&, Run& c) {
+  for_floating(c.dtype(0), [&](auto zero) {
+    using T = decltype(zero);
+    for_rows(c.shape(0), [&](std::int64_t at, std::int64_t rows, std::int64_t n) {
+      table<T>().softmax(c.input<T>(0) + at * n, c.input<T>(1) + at * n, rows, n, c.output<T>(0) + at);
+    });
+  });
+}
+
+void infer(const softmax_cross_entropy_grad&, Infer& c) {
+  check_classes(c, 1);
+  check_target(c, 2);
+  c.out(c.in(1));
+}
+void run(const softmax_cross_entropy_grad&, Run& c) {
+  for_floating(c.dtype(0), [&](auto zero) {
+    using T = decltype(zero);
+    for_rows(c.shape(1), [&](std::int64_t at, std::int64_t rows, std::int64_t n) {
+      table<T>().softmax_grad(c.input<T>(0) + at, c.input<T>(1) + at * n, c.input<T>(2) + at * n, rows, n,
+                              c.output<T>(0) + at * n);
+    });
+  });
+}
+
+void infer(const sparse_softmax_cross_entropy&, Infer& c) {
+  const Shape rows = check_classes(c, 0);
+  check_labels(c, 1);
+  c.out(c.dtype(0), rows);
+}
+void run(const sparse_softmax_cross_entropy&, Run& c) {
+  const std::int64_t* labels = checked_labels(c, 1, c.shape(0).last());
+  for_floating(c.dtype(0), [&](auto zero) {
+    using T = decltype(zero);
+    for_rows(c.shape(0), [&](std::int64_t at, std::int64_t rows, std::int64_t n) {
+      table<T>().sparse_softmax(c.input<T>(0) + at * n, labels + at, rows, n, c.output<T>(0) + at);
+    });
+  });
+}
+
+void infer(const sparse_softmax_cross_entropy_grad&, Infer& c) {
+  check_classes(c, 1);
+  check_labels(c, 2);
+  c.out(c.in(1));
+}
+void run(const sparse_softmax_cross_entropy_grad&, Run& c) {
+  const std::int64_t* labels = checked_labels(c, 2, c.shape(1).last());
+  for_floating(c.dtype(0), [&](auto zero) {
+    using T = decltype(zero);
+    for_rows(c.shape(1), [&](std::int64_t at, std::int64_t rows, std::int64_t n) {
+      table<T>().sparse_softmax_grad(c.input<T>(0) + at, c.input<T>(1) + at * n, labels + at, rows, n,
+                                     c.output<T>(0) + at * n);
+    });
+  });
+}
+
+void infer(const cross_entropy& op, Infer& c) {
+  const Shape rows = check_classes(c, 0);
+  check_target(c, 1);
+  check_epsilon(c, op.epsilon);
+  c.out(c.dtype(0), rows);
+}
+void run(const cross_entropy& op, Run& c) {
+  for_floating(c.dtype(0), [&](auto zero) {
+    using T = decltype(zero);
+    for_rows(c.shape(0), [&](std::int64_t at, std::int64_t rows, std::int64_t n) {
+      table<T>().dense(c.input<T>(0) + at * n, c.input<T>(1) + at * n, rows, n, static_cast<T>(op.epsilon),
+                       c.output<T>(0) + at);
+    });
+  });
+}
+
+void infer(const cross_entropy_grad& op, Infer& c) {
+  check_classes(c, 1);
+  check_target(c, 2);
+  check_epsilon(c, op.epsilon);
+  c.out(c.in(1));
+}
+void run(const cross_entropy_grad& op, Run& c) {
+  for_floating(c.dtype(0), [&](auto zero) {
+    using T = decltype(zero);
+    for_rows(c.shape(1), [&](std::int64_t at, std::int64_t rows, std::int64_t n) {
+      table<T>().dense_grad(c.input<T>(0) + at, c.input<T>(1) + at * n, c.input<T>(2) + at * n, rows, n,
+                            static_cast<T>(op.epsilon), c.output<T>(0) + at * n);
+    });
+  });
+}
+
+void infer(const sparse_cross_entropy& op, Infer& c) {
+  const Shape rows = check_classes(c, 0);
+  check_labels(c, 1);
+  check_epsilon(c, op.epsilon);
+  c.out(c.dtype(0), rows);
+}
+void run(const sparse_cross_entropy& op, Run& c) {
+  const std::int64_t* labels = checked_labels(c, 1, c.shape(0).last());
+  for_floating(c.dtype(0), [&](auto zero) {
+    using T = decltype(zero);
+    for_rows(c.shape(0), [&](std::int64_t at, std::int64_t rows, std::int64_t n) {
+      table<T>().sparse(c.input<T>(0) + at * n, labels + at, rows, n, static_cast<T>(op.epsilon), c.output<T>(0) + at);
+    });
+  });
+}
+
+void infer(const sparse_cross_entropy_grad& op, Infer& c) {
+  check_classes(c, 1);
+  check_labels(c, 2);
+  check_epsilon(c, op.epsilon);
+  c.out(c.in(1));
+}
+void run(const sparse_cross_entropy_grad& op, Run& c) {
+  const std::int64_t* labels = checked_labels(c, 2, c.shape(1).last());
+  for_floating(c.dtype(0), [&](auto zero) {
+    using T = decltype(zero);
+    for_rows(c.shape(1), [&](std::int64_t at, std::int64_t rows, std::int64_t n) {
+      table<T>().sparse_grad(c.input<T>(0) + at, c.input<T>(1) + at * n, labels + at, rows, n,
+                             static_cast<T>(op.epsilon), c.output<T>(0) + at * n);
+    });
+  });
+}
+
+void infer(const sigmoid_cross_entropy&, Infer& c) { check_elements(c); }
+void run(const sigmoid_cross_entropy&, Run& c) {
+  for_floating(c.dtype(0), [&](auto zero) {
+    using T = decltype(zero);
+    for_elements(c.shape(0), [&](std::int64_t at, std::int64_t n) {
+      table<T>().sigmoid(c.input<T>(0) + at, c.input<T>(1) + at, n, c.output<T>(0) + at);
+    });
+  });
+}
+
+void infer(const sigmoid_cross_entropy_grad&, Infer& c) { check_elements(c); }
+void run(const sigmoid_cross_entropy_grad&, Run& c) {
+  for_floating(c.dtype(0), [&](auto zero) {
+    using T = decltype(zero);
+    for_elements(c.shape(0), [&](std::int64_t at, std::int64_t n) {
+      table<T>().sigmoid_grad(c.input<T>(0) + at, c.input<T>(1) + at, c.input<T>(2) + at, n, c.output<T>(0) + at);
+    });
+  });
+}
+
+void infer(const binary_cross_entropy& op, Infer& c) {
+  check_elements(c);
+  check_epsilon(c, op.epsilon);
+}
+void run(const binary_cross_entropy& op, Run& c) {
+  for_floating(c.dtype(0), [&](auto zero) {
+    using T = decltype(zero);
+    for_elements(c.shape(0), [&](std::int64_t at, std::int64_t n) {
+      table<T>().binary(c.input<T>(0) + at, c.input<T>(1) + at, n, static_cast<T>(op.epsilon), c.output<T>(0) + at);
+    });
+  });
+}
+
+void infer(const binary_cross_entropy_grad& op, Infer& c) {
+  check_elements(c);
+  check_epsilon(c, op.epsilon);
+}
+void run(const binary_cross_entropy_grad& op, Run& c) {
+  for_floating(c.dtype(0), [&](auto zero) {
+    using T = decltype(zero);
+    for_elements(c.shape(0), [&](std::int64_t at, std::int64_t n) {
+      table<T>().binary_grad(c.input<T>(0) + at, c.input<T>(1) + at, c.input<T>(2) + at, n, static_cast<T>(op.epsilon),
+                             c.output<T>(0) + at);
+    });
+  });
+}
+
+}  // namespace kcore::ops

@@ -1,0 +1,180 @@
+// Pooling. The gradients are ops: max_pool_grad and max_pool_take are each other's transposes (both look for the
+// maxima of x), and so are average_pool and average_pool_grad.
+#include "kernels/pool/pool.h"
+
+#include <algorithm>
+
+#include "base/parallel.h"
+#include "ops/op.h"
+
+namespace kcore::ops {
+namespace {
+
+using kernels::PoolShape;
+
+constexpr std::int64_t kGrain = 1 << 15;     // elements of x read by one block
+constexpr std::int64_t kBlockChannels = 16;  // of the gradients: one cache line of float32
+
+// Checks x (N, spatial..., C) and the attributes; returns the shape of y.
+template <class Op>
+Shape pooled(const Op& op, Infer& c, const Shape& x) {
+  const int dims = x.rank() - 2;
+  c.require(dims >= 1 && dims <= 3,
+            "expected an input of 3 to 5 dimensions (batch, 1 to 3 spatial, channels), received shape ", x);
+  const auto check = [&](const Ints& values, const char* name, int size) {
+    c.require(static_cast<int>(values.size()) == size, "expected ", size, " values of ", name, ", received ",
+              values.size(), "; the input has shape ", x);
+  };
+  check(op.window, "window", dims);
+  check(op.strides, "strides", dims);
+  check(op.pads, "pads", 2 * dims);
+  Shape y{x[0]};
+  for (int i = 0; i < dims; ++i) {
+    const std::int64_t window = op.window[i], stride = op.strides[i], before = op.pads[2 * i],
+                       after = op.pads[2 * i + 1];
+    c.require(window >= 1 && window <= (std::int64_t{1} << 31), "expected a window of at least 1, received ", window);
+    c.require(stride >= 1 && stride <= (std::int64_t{1} << 31), "expected strides of at least 1, received ", stride);
+    c.require(before >= 0 && after >= 0 && before < window && after < window,
+              "expected pads from 0 to less than the window of ", window, ", received (", before, ", ", after, ")");
+    const std::int64_t padded = x[1 + i] + before + after;
+    c.require(x[1 + i] >= 1 && padded >= window, "expected a window no larger than the padded input, received window ",
+              window, " for length ", padded, " along dimension ", 1 + i, " of ", x);
+    y.push_back((padded - window) / stride + 1);
+  }
+  y.push_back(x.last());
+  return y;
+}
+
+template <class Op>
+PoolShape pool_shape(const Op& op, const Shape& x, const Shape& y) {
+  PoolShape s;
+  const int dims = x.rank() - 2, missing = 3 - dims;
+  for (int i = 0; i < 3; ++i) {
+    const int d = i - missing;
+    s.in[i] = d < 0 ? 1 : x[1 + d];
+    s.out[i] = d < 0 ? 1 : y[1 + d];
+    s.window[i] = d < 0 ? 1 : op.window[d];
+    s.stride[i] = d < 0 ? 1 : op.strides[d];
+    s.before[i] = d < 0 ? 0 : op.pads[2 * d];
+  }
+  s.channels = x.last();
+  return s;
+}
+
+std::int64_t image_size(const Shape& shape) { return shape.count(1, shape.rank()); }
+
+// body(image, first row, last row): images times rows of the output, in blocks.
+template <class Body>
+void for_rows(const PoolShape& s, std::int64_t images, const Body& body) {
+  const std::int64_t rows = s.out[0] * s.out[1];
+  const std::int64_t cost = s.out[2] * s.window[0] * s.window[1] * s.window[2] * s.channels;
+  parallel_ranges(images * rows, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(cost, 1)),
+                  [&](std::int64_t begin, std::int64_t end) {
+                    while (begin < end) {
+                      const std::int64_t image = begin / rows, stop = std::min(end, (image + 1) * rows);
+                      body(image, begin - image * rows, stop - image * rows);
+                      begin = stop;
+                    }
+                  });
+}
+
+// body(image, first channel, last channel).
+template <class Body>
+void for_channels(const PoolShape& s, std::int64_t images, const Body& body) {
+  const std::int64_t block = images >= 16 ? s.channels : kBlockChannels;
+  const std::int64_t blocks = (s.channels + block - 1) / block;
+  parallel_for(images * blocks, [&](std::int64_t i) {
+    const std::int64_t begin = i % blocks * block;
+    body(i / blocks, begin, std::min(begin + block, s.channels));
+  });
+}
+
+int table_index(DType dtype) { return dtype == DType::float64; }
+
+template <class Op>
+void infer_forward(const Op& op, Infer& c) {
+  c.require_floating(0);
+  c.out(c.dtype(0), pooled(op, c, c.shape(0)));
+}
+
+template <class Op>
+void run_forward(const Op& op, const kernels::PoolRows* table, Run& c) {
+  const Shape &x = c.shape(0), &y = c.out(0).shape;
+  const PoolShape s = pool_shape(op, x, y);
+  const std::int64_t size = size_of(c.dtype(0));
+  for_rows(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
+    table[table_index(c.dtype(0))](s, c.input<char>(0) + image * image_size(x) * size, begin, end,
+                                   c.output<char>(0) + image * image_size(y) * size);
+  });
+}
+
+}  // namespace
+
+void infer(const max_pool& op, Infer& c) { infer_forward(op, c); }
+void run(const max_pool& op, Run& c) { run_forward(op, kernels::pool().max, c); }
+
+void infer(const average_pool& op, Infer& c) { infer_forward(op, c); }
+void run(const average_pool& op, Run& c) { run_forward(op, kernels::pool().average, c); }
+
+void infer(const max_pool_grad& op, Infer& c) {
+  c.require_floating(0);
+  c.require_same_dtype();
+  c.require_shape(0, pooled(op, c, c.shape(1)));
+  c.out(c.in(1));
+}
+void run(const max_pool_grad& op, Run& c) {
+  const Shape &y = c.shape(0), &x = c.shape(1);
+  const PoolShape s = pool_shape(op, x, y);
+  const std::int64_t size = size_of(c.dtype(0));
+  auto kernel = kernels::pool().max_grad[table_index(c.dtype(0))];
+  for_channels(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
+    kernel(s, c.input<char>(0) + image * image_size(y) * size, c.input<char>(1) + image * image_size(x) * size, begin,
+           end, c.output<char>(0) + image * image_size(x) * size);
+  });
+}
+
+void infer(const max_pool_take& op, Infer& c) {
+  c.require_floating(0);
+  c.require_same_dtype();
+  c.require_shape(0, c.shape(1));
+  c.out(c.dtype(0), pooled(op, c, c.shape(1)));
+}
+void run(const max_pool_take& op, Run& c) {
+  const Shape &x = c.shape(0), &y = c.out(0).shape;
+  const PoolShape s = pool_shape(op, x, y);
+  const std::int64_t size = size_of(c.dtype(0));
+  auto kernel = kernels::pool().take[table_index(c.dtype(0))];
+  for_rows(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
+    const std::int64_t from = image * image_size(x) * size;
+    kernel(s, c.input<char>(0) + from, c.input<char>(1) + from, begin, end,
+           c.output<char>(0) + image * image_size(y) * size);
+  });
+}
+
+void infer(const average_pool_grad& op, Infer& c) {
+  c.require_floating(0);
+  const Shape& dy = c.shape(0);
+  c.require(dy.rank() >= 3, "expected dy of 3 to 5 dimensions, received shape ", dy);
+  c.require(static_cast<int>(op.size.size()) == dy.rank() - 2, "expected ", dy.rank() - 2, " values of size, received ",
+            op.size.size());
+  Shape x{dy[0]};
+  for (std::int64_t length : op.size) {
+    c.require(length >= 1 && length <= (std::int64_t{1} << 40), "expected sizes of at least 1, received ", length);
+    x.push_back(length);
+  }
+  x.push_back(dy.last());
+  c.require_shape(0, pooled(op, c, x));
+  c.out(c.dtype(0), x);
+}
+void run(const average_pool_grad& op, Run& c) {
+  const Shape &y = c.shape(0), &x = c.out(0).shape;
+  const PoolShape s = pool_shape(op, x, y);
+  const std::int64_t size = size_of(c.dtype(0));
+  auto kernel = kernels::pool().average_grad[table_index(c.dtype(0))];
+  for_channels(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
+    kernel(s, c.input<char>(0) + image * image_size(y) * size, begin, end,
+           c.output<char>(0) + image * image_size(x) * size);
+  });
+}
+
+}  // namespace kcore::ops
