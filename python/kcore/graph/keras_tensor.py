@@ -1,0 +1,185 @@
+"""KerasTensor: a placeholder with a shape and a dtype and no values, from which models are built."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kcore import tree
+from kcore.naming import auto_name
+
+_NO_VALUE = "A KerasTensor is symbolic: it stands for a shape and a dtype and has no value, so it cannot be converted to "
+
+
+class KerasTensor:
+    """What `keras.Input` and calls on it return.
+
+    Args:
+        shape: sizes, None where unknown.
+        dtype: dtype name.
+        name: automatic if None.
+
+    Attributes:
+        keras_history: (operation, node_index, tensor_index), where it came from; None before that is known.
+        keras_mask: the KerasTensor of its mask, or None.
+
+    Example:
+
+    >>> KerasTensor((None, 3), name="x")
+    <KerasTensor shape=(None, 3), dtype=float32, name=x>
+    """
+
+    __array_priority__ = 1000  # np.ndarray + KerasTensor is ours to compute
+
+    def __init__(
+        self,
+        shape: tuple,
+        dtype: str = "float32",
+        sparse: bool = False,
+        ragged: bool = False,
+        record_history: bool = True,
+        name: str | None = None,
+    ):
+        if sparse or ragged:
+            raise ValueError("[KerasTensor] expected sparse=False and ragged=False: only dense tensors are supported")
+        self.shape = tuple(None if size is None else int(size) for size in shape)
+        self.dtype = str(dtype)
+        self.sparse = False
+        self.ragged = False
+        self.name = name or auto_name("KerasTensor")
+        self.record_history = record_history
+        self.keras_history = None
+        self.keras_mask = None
+
+    @property
+    def ndim(self) -> int:
+        """The rank."""
+        return len(self.shape)
+
+    @property
+    def _keras_history(self) -> Any:
+        if self.keras_history is None:
+            raise AttributeError("_keras_history")
+        return self.keras_history
+
+    @property
+    def _keras_mask(self) -> Any:
+        return self.keras_mask
+
+    @property
+    def T(self) -> KerasTensor:  # noqa: N802
+        """The transpose."""
+        return _ops().transpose(self)
+
+    def reshape(self, newshape: tuple) -> KerasTensor:
+        """Like ops.reshape."""
+        return _ops().reshape(self, newshape)
+
+    def squeeze(self, axis: Any = None) -> KerasTensor:
+        """Like ops.squeeze."""
+        return _ops().squeeze(self, axis)
+
+    def __repr__(self) -> str:
+        return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
+
+    def __bool__(self) -> bool:
+        raise TypeError("A symbolic KerasTensor has no value, so it cannot be used as a boolean.")
+
+    def __iter__(self) -> Any:
+        raise NotImplementedError("Iterating over a symbolic KerasTensor is not supported.")
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise ValueError(_NO_VALUE + "a NumPy array. Use kcore.ops functions, or a Lambda or custom layer.")
+
+    def __float__(self) -> float:
+        raise ValueError(_NO_VALUE + "a float.")
+
+    def __int__(self) -> int:
+        raise ValueError(_NO_VALUE + "an int.")
+
+    def __index__(self) -> int:
+        raise ValueError(_NO_VALUE + "an index.")
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    # `==` compares values in Keras, so that a Functional model may contain it; identity is `is`.
+    def __eq__(self, other: Any) -> Any:
+        return _ops().equal(self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return _ops().not_equal(self, other)
+
+    def __getitem__(self, key: Any) -> KerasTensor:
+        return _ops().get_item(self, key)
+
+    def __round__(self, ndigits: int | None = None) -> KerasTensor:
+        return _ops().round(self, decimals=ndigits or 0)
+
+
+def _ops() -> Any:
+    from kcore import ops  # the operators are ops, which stand above the graph
+
+    return ops
+
+
+def _binary(name: str) -> Any:
+    def forward(self: KerasTensor, other: Any) -> Any:
+        return getattr(_ops(), name)(self, other)
+
+    def reflected(self: KerasTensor, other: Any) -> Any:
+        return getattr(_ops(), name)(other, self)
+
+    return forward, reflected
+
+
+for _operator, _function in {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "matmul": "matmul",
+    "truediv": "divide",
+    "floordiv": "floor_divide",
+    "mod": "mod",
+    "pow": "power",
+    "and": "logical_and",
+    "or": "logical_or",
+    "xor": "logical_xor",
+}.items():
+    _forward, _reflected = _binary(_function)
+    setattr(KerasTensor, f"__{_operator}__", _forward)
+    setattr(KerasTensor, f"__r{_operator}__", _reflected)
+
+for _operator, _function in {
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+}.items():
+    setattr(KerasTensor, f"__{_operator}__", _binary(_function)[0])
+
+for _operator, _function in {"neg": "negative", "abs": "absolute", "invert": "logical_not"}.items():
+    setattr(KerasTensor, f"__{_operator}__", lambda self, _name=_function: getattr(_ops(), _name)(self))
+
+
+def is_keras_tensor(x: Any) -> bool:
+    """True for a KerasTensor.
+
+    >>> is_keras_tensor(KerasTensor((1,)))
+    True
+    """
+    return isinstance(x, KerasTensor)
+
+
+def any_keras_tensor(args: tuple = (), kwargs: dict | None = None) -> bool:
+    """True if there is a KerasTensor among the (nested) arguments."""
+    for value in args:
+        if isinstance(value, KerasTensor) or (isinstance(value, (list, tuple, dict)) and _contains(value)):
+            return True
+    for value in (kwargs or {}).values():
+        if isinstance(value, KerasTensor) or (isinstance(value, (list, tuple, dict)) and _contains(value)):
+            return True
+    return False
+
+
+def _contains(value: Any) -> bool:
+    return any(isinstance(leaf, KerasTensor) for leaf in tree.flatten(value))

@@ -1,0 +1,85 @@
+"""Shape inference with unknown sizes: run twice with two sizes in place of every None; what differs stays None."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from kcore import _core, tree
+from kcore.autograd import Tensor, Variable
+from kcore.graph.keras_tensor import KerasTensor, any_keras_tensor
+
+# Divisible by all small numbers, so that Reshape((-1, 6)) of an unknown size works, and large enough for any window; the
+# product of six of them still fits 64 bits.
+_SIZES = (840, 1680)
+_local = threading.local()
+
+
+def symbolic_sizes() -> tuple[int, ...]:
+    """The size that stands for None while shapes are inferred; empty otherwise."""
+    size = getattr(_local, "size", None)
+    return () if size is None else (size,)
+
+
+def in_symbolic_scope() -> bool:
+    """True while shapes are inferred: nothing computed now has a value."""
+    return getattr(_local, "size", None) is not None
+
+
+def compute_output_spec(function: Callable, *args: Any, **kwargs: Any) -> Any:
+    """KerasTensors like the tensors that `function` would return for KerasTensor arguments.
+
+    Example:
+
+    >>> from kcore import ops
+    >>> compute_output_spec(ops.transpose, KerasTensor((None, 3))).shape
+    (3, None)
+    """
+    leaves = tree.flatten((list(args), dict(kwargs)))
+    unknown = any(isinstance(leaf, KerasTensor) and None in leaf.shape for leaf in leaves)
+    first = _run(function, args, kwargs, _SIZES[0])
+    if not unknown:
+        return tree.map_structure(_like, first)
+    return tree.map_structure(_merge, first, _run(function, args, kwargs, _SIZES[1]))
+
+
+def _run(function: Callable, args: tuple, kwargs: dict, size: int) -> Any:
+    def concrete(leaf: Any) -> Any:
+        if not isinstance(leaf, KerasTensor):
+            return leaf
+        shape = [size if dim is None else dim for dim in leaf.shape]
+        tensor = Tensor(_core.symbolic(shape, leaf.dtype))
+        if leaf.keras_mask is not None:
+            mask = leaf.keras_mask
+            tensor.keras_mask = concrete(mask) if isinstance(mask, KerasTensor) else mask
+        return tensor
+
+    outer = getattr(_local, "size", None)
+    _local.size = size
+    try:
+        if any_keras_tensor(args, kwargs):
+            args = tuple(tree.map_structure(concrete, arg) for arg in args)
+            kwargs = {key: tree.map_structure(concrete, value) for key, value in kwargs.items()}
+        return function(*args, **kwargs)
+    finally:
+        _local.size = outer
+
+
+def _like(x: Any) -> Any:
+    return KerasTensor(x.shape, _name(x.dtype)) if isinstance(x, (Tensor, Variable)) else x
+
+
+def _merge(a: Any, b: Any) -> Any:
+    if not isinstance(a, (Tensor, Variable)):
+        return a
+    if len(a.shape) != len(b.shape):
+        raise ValueError(
+            f"[compute_output_spec] expected a rank that does not depend on the unknown sizes, received {a.shape} and "
+            f"{b.shape} for the sizes {_SIZES}"
+        )
+    return KerasTensor([m if m == n else None for m, n in zip(a.shape, b.shape)], _name(a.dtype))
+
+
+def _name(dtype: Any) -> str:
+    return str(dtype)
