@@ -29,17 +29,15 @@ class Node:
         self.input_tensors = [
             leaf for leaf in tree.flatten((list(call_args), dict(self.kwargs))) if isinstance(leaf, KerasTensor)
         ]
-        for tensor in self.input_tensors:
-            if tensor.keras_history is None:
-                raise ValueError(
-                    f"[{operation.name}] expected KerasTensors that come from keras.Input, received {tensor}, "
-                    "which has no history"
-                )
         self.outputs = tree.flatten([] if outputs is None else outputs)
         self.parent_nodes = list(
             {
                 id(node): node
-                for node in (t.keras_history.operation._inbound_nodes[t.keras_history.node_index] for t in self.input_tensors)
+                for node in (
+                    tensor.keras_history.operation._inbound_nodes[tensor.keras_history.node_index]
+                    for tensor in self.input_tensors
+                    if tensor.keras_history is not None  # a placeholder that only shapes are wanted of
+                )
             }.values()
         )
         index = len(operation._inbound_nodes)

@@ -389,15 +389,16 @@ class Layer(State, Operation):
         if not self.built and not getattr(type(self).build, "is_default", False):
             layer = type(self).from_config(self.get_config())  # shapes are asked for before the variables are wanted
         dtype = self._dtype_policy.array_dtype
-        placeholders = [tree.map_shape_structure(lambda s: KerasTensor(s, dtype), arg) for arg in args]
-        named = {
-            key.removesuffix("_shape"): tree.map_shape_structure(lambda s: KerasTensor(s, dtype), value)
-            for key, value in kwargs.items()
-            if not (key == "input_shape" and placeholders.append(tree.map_shape_structure(lambda s: KerasTensor(s, dtype), value)) is None)
-        }  # fmt: skip
-        layer._maybe_build(layer._call_signature().bind(tuple(placeholders), named))
-        outputs = compute_output_spec(layer.call, *placeholders, **named)
-        return tree.map_structure(lambda x: x.shape, outputs)
+
+        def placeholders(shapes: Any) -> Any:
+            return tree.map_shape_structure(lambda shape: KerasTensor(shape, dtype), shapes)
+
+        positional = [placeholders(shape) for shape in args]
+        if "input_shape" in kwargs:
+            positional.insert(0, placeholders(kwargs.pop("input_shape")))
+        named = {key.removesuffix("_shape"): placeholders(shapes) for key, shapes in kwargs.items()}
+        layer._maybe_build(layer._call_signature().bind(tuple(positional), named))
+        return tree.map_structure(lambda x: x.shape, compute_output_spec(layer.call, *positional, **named))
 
     compute_output_shape.is_default = True
 

@@ -1,0 +1,1 @@
+"""Layers without a family: Input, Dense and the like."""
