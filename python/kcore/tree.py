@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 
@@ -195,10 +196,8 @@ def _items(structure: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(structure, dict):
         keys = list(structure)
         if not isinstance(structure, OrderedDict):
-            try:
+            with suppress(TypeError):  # keys of several types have no order: theirs is the next best
                 keys = sorted(keys)
-            except TypeError:  # keys of several types have no order: theirs is the next best
-                pass
         return ((key, structure[key]) for key in keys)
     return iter(enumerate(structure))
 

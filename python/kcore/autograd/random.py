@@ -8,6 +8,7 @@ import numpy as np
 
 from kcore.autograd.tensor import Tensor, convert_to_tensor
 from kcore.autograd.variable import Variable
+from kcore.naming import auto_name, name_scope
 
 
 class SeedGenerator:
@@ -26,15 +27,15 @@ class SeedGenerator:
     def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: object):
         if kwargs:
             raise ValueError(f"[SeedGenerator] unrecognized arguments: {', '.join(kwargs)}")
-        self.name = name or "seed_generator"
+        self.name = name or auto_name(type(self).__name__)
         self._initial_seed = seed
         if seed is None:
             seed = python_random.randint(1, 2**31 - 1)
         if not isinstance(seed, (int, np.integer)) or seed < 0:
             raise ValueError(f"[SeedGenerator] expected a non-negative integer seed, received {seed!r}")
-        self.state = Variable(
-            np.array([seed % 2**32, 0], "uint32"), trainable=False, name=f"{self.name}_state", aggregation="none"
-        )
+        with name_scope(self.name, caller=self):
+            state = np.array([seed % 2**32, 0], "uint32")
+            self.state = Variable(state, trainable=False, name="seed_generator_state", aggregation="none")
 
     def next(self, ordered: bool = True) -> Tensor:
         """The seed for one random op, uint32 (2,) [key, counter]; the counter goes up by one."""

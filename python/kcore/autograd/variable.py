@@ -9,6 +9,7 @@ import numpy as np
 
 from kcore.autograd.dtype import standardize_dtype
 from kcore.autograd.tensor import Tensor, convert_to_tensor
+from kcore.naming import auto_name, current_path
 
 
 class Variable:
@@ -28,8 +29,6 @@ class Variable:
     array([2., 3.], dtype=float32)
     """
 
-    _count = 0
-
     def __init__(
         self,
         initializer: Any,
@@ -41,13 +40,11 @@ class Variable:
         synchronization: str = "auto",
         name: str | None = None,
     ):
-        if name is not None and ("/" in name or not isinstance(name, str)):
+        if name is not None and (not isinstance(name, str) or "/" in name):
             raise ValueError(f"[Variable] expected a name without '/', received {name!r}")
-        if name is None:
-            Variable._count += 1
-            name = "variable" if Variable._count == 1 else f"variable_{Variable._count - 1}"
-        self.name = name
-        self.path = name
+        self.name = auto_name(type(self).__name__) if name is None else name
+        scope = current_path()
+        self.path = f"{scope}/{self.name}" if scope else self.name
         self.trainable = bool(trainable)
         self.autocast = autocast
         self.aggregation = aggregation if aggregation is not None else ("mean" if trainable else "none")
@@ -57,14 +54,14 @@ class Variable:
         self.overwrite_with_gradient = False
         if callable(initializer) and not isinstance(initializer, (Tensor, Variable)):
             if shape is None:
-                raise ValueError(f"[Variable] {name}: an initializer function needs a shape")
+                raise ValueError(f"[Variable] {self.name}: an initializer function needs a shape")
             dims = tuple(int(d) for d in shape)
             initializer = initializer(dims, dtype=standardize_dtype(dtype))
             dtype = standardize_dtype(dtype)
         value = convert_to_tensor(initializer, dtype=dtype)
         if shape is not None and value.shape != tuple(shape):
             raise ValueError(
-                f"[Variable] {name}: expected an initial value of shape {tuple(shape)}, received {value.shape}"
+                f"[Variable] {self.name}: expected an initial value of shape {tuple(shape)}, received {value.shape}"
             )
         self._dtype = value.dtype
         self._shape = value.shape

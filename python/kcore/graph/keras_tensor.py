@@ -1,4 +1,4 @@
-"""KerasTensor: a placeholder with a shape and a dtype and no values, from which models are built."""
+"""KerasTensor: a placeholder with a shape and a dtype and no values. Operators are added by `kcore.ops`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 from kcore import tree
 from kcore.naming import auto_name
 
-_NO_VALUE = "A KerasTensor is symbolic: it stands for a shape and a dtype and has no value, so it cannot be converted to "
+_NO_VALUE = (
+    "A KerasTensor is symbolic: it stands for a shape and a dtype and has no value, so it cannot be converted to "
+)
 
 
 class KerasTensor:
@@ -65,19 +67,6 @@ class KerasTensor:
     def _keras_mask(self) -> Any:
         return self.keras_mask
 
-    @property
-    def T(self) -> KerasTensor:  # noqa: N802
-        """The transpose."""
-        return _ops().transpose(self)
-
-    def reshape(self, newshape: tuple) -> KerasTensor:
-        """Like ops.reshape."""
-        return _ops().reshape(self, newshape)
-
-    def squeeze(self, axis: Any = None) -> KerasTensor:
-        """Like ops.squeeze."""
-        return _ops().squeeze(self, axis)
-
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
 
@@ -99,66 +88,8 @@ class KerasTensor:
     def __index__(self) -> int:
         raise ValueError(_NO_VALUE + "an index.")
 
-    def __hash__(self) -> int:
-        return id(self)
-
-    # `==` compares values in Keras, so that a Functional model may contain it; identity is `is`.
-    def __eq__(self, other: Any) -> Any:
-        return _ops().equal(self, other)
-
-    def __ne__(self, other: Any) -> Any:
-        return _ops().not_equal(self, other)
-
-    def __getitem__(self, key: Any) -> KerasTensor:
-        return _ops().get_item(self, key)
-
-    def __round__(self, ndigits: int | None = None) -> KerasTensor:
-        return _ops().round(self, decimals=ndigits or 0)
-
-
-def _ops() -> Any:
-    from kcore import ops  # the operators are ops, which stand above the graph
-
-    return ops
-
-
-def _binary(name: str) -> Any:
-    def forward(self: KerasTensor, other: Any) -> Any:
-        return getattr(_ops(), name)(self, other)
-
-    def reflected(self: KerasTensor, other: Any) -> Any:
-        return getattr(_ops(), name)(other, self)
-
-    return forward, reflected
-
-
-for _operator, _function in {
-    "add": "add",
-    "sub": "subtract",
-    "mul": "multiply",
-    "matmul": "matmul",
-    "truediv": "divide",
-    "floordiv": "floor_divide",
-    "mod": "mod",
-    "pow": "power",
-    "and": "logical_and",
-    "or": "logical_or",
-    "xor": "logical_xor",
-}.items():
-    _forward, _reflected = _binary(_function)
-    setattr(KerasTensor, f"__{_operator}__", _forward)
-    setattr(KerasTensor, f"__r{_operator}__", _reflected)
-
-for _operator, _function in {
-    "lt": "less",
-    "le": "less_equal",
-    "gt": "greater",
-    "ge": "greater_equal",
-}.items():
-    setattr(KerasTensor, f"__{_operator}__", _binary(_function)[0])
-
-for _operator, _function in {"neg": "negative", "abs": "absolute", "invert": "logical_not"}.items():
-    setattr(KerasTensor, f"__{_operator}__", lambda self, _name=_function: getattr(_ops(), _name)(self))
+    # Identity, not value: `==` makes a node of the graph.
+    __hash__ = object.__hash__
 
 
 def is_keras_tensor(x: Any) -> bool:

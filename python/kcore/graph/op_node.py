@@ -17,10 +17,13 @@ from kcore.graph.spec import compute_output_spec
 
 # Parameters that are arguments of the call in Keras; all others of a function are in the config.
 _TENSORS = frozenset(
-    "a abs_ array bias condition condlist choicelist data default depthwise_kernel elems f gamma beta index indices init_val "
-    "inputs kernel key loop_vars mask mean moving_mean offset operands output output_length pointwise_kernel predictions "
-    "query scale segment_ids sequence_lengths sorted_sequence start start_indices step stop target target_length targets "
-    "tensor updates value values variable variance weights x x1 x2 xs y q bins fill_value constant_values images".split()
+    """
+    a abs_ array beta bias bins choicelist condition condlist constant_values data default depthwise_kernel elems
+    f fill_value gamma images index indices init_val inputs kernel key loop_vars mask mean moving_mean offset
+    operands output output_length pointwise_kernel predictions q query scale segment_ids sequence_lengths
+    sorted_sequence start start_indices step stop target target_length targets tensor updates value values
+    variable variance weights x x1 x2 xs y
+    """.split()  # noqa: SIM905
 )
 # Where the same name means an option.
 _OPTIONS = {

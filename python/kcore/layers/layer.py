@@ -186,9 +186,7 @@ class Layer(State, Operation):
         if initializer is None:
             initializer = "glorot_uniform" if "float" in str(dtype) else "zeros"
         with self._scope():
-            variable = Variable(
-                initializers.get(initializer), shape=shape, dtype=dtype, trainable=trainable, name=name
-            )
+            variable = Variable(initializers.get(initializer), shape=shape, dtype=dtype, trainable=trainable, name=name)
         variable.regularizer = regularizers.get(regularizer)
         variable.constraint = constraints.get(constraint)
         self._track_variable(variable)
@@ -287,7 +285,9 @@ class Layer(State, Operation):
             return CallSignature(own, skip=0)
         cls = type(self)
         if "_signature" not in cls.__dict__:
-            cls._signature = CallSignature(cls.call, skip=0 if isinstance(cls.__dict__.get("call"), staticmethod) else 1)
+            cls._signature = CallSignature(
+                cls.call, skip=0 if isinstance(cls.__dict__.get("call"), staticmethod) else 1
+            )
         return cls._signature
 
     def _convert(self, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a layer holds: variables, sublayers, metrics and seed generators found in its attributes and their containers."""
+"""What a layer holds: variables, sublayers, metrics and seed generators found in its attributes."""
 
 from __future__ import annotations
 

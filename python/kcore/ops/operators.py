@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kcore.autograd import Tensor, Variable
+from kcore.graph.keras_tensor import KerasTensor
 from kcore.ops import elementwise, indexing, shape
 
 
@@ -73,5 +74,5 @@ def _comparison(function: Any, name: str) -> Any:
     return compare
 
 
-install(Tensor)
-install(Variable)
+for _cls in (Tensor, Variable, KerasTensor):
+    install(_cls)

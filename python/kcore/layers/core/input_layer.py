@@ -64,7 +64,9 @@ class InputLayer(Layer):
                 raise ValueError("[Input] expected a shape, received None")
             batch_shape = (batch_size, *_sizes(shape))
         elif batch_size is not None:
-            raise ValueError(f"[Input] expected batch_shape without batch_size, received {batch_shape} and {batch_size}")
+            raise ValueError(
+                f"[Input] expected batch_shape without batch_size, received {batch_shape} and {batch_size}"
+            )
         self._batch_shape = _sizes(batch_shape)
         self._dtype = standardize_dtype(floatx() if dtype is None else dtype)
         self.optional = bool(optional)
@@ -97,7 +99,7 @@ class InputLayer(Layer):
         }
 
 
-def Input(  # noqa: N802
+def Input(
     shape: Any = None,
     batch_size: int | None = None,
     dtype: Any = None,
