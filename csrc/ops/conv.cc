@@ -1,0 +1,226 @@
+// Convolution and its two gradients: which kernel runs, and how the work is split.
+#include "kernels/conv/conv.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels/depthwise/depthwise.h"
+#include "ops/conv_shape.h"
+#include "ops/gemm.h"
+
+namespace kcore::ops {
+namespace {
+
+using kernels::GemmRange;
+using kernels::Matrix;
+using kernels::Patches;
+
+template <class T>
+const auto& conv_kernels() {
+  if constexpr (sizeof(T) == sizeof(double)) {
+    return kernels::conv().f64;
+  } else {
+    return kernels::conv().f32;
+  }
+}
+
+template <class T>
+const auto& depthwise_kernels() {
+  if constexpr (sizeof(T) == sizeof(double)) {
+    return kernels::depthwise().f64;
+  } else {
+    return kernels::depthwise().f32;
+  }
+}
+
+// Offsets of the taps from the first pixel that a position sees.
+struct TapOffsets {
+  std::vector<std::int64_t> of[3];
+
+  explicit TapOffsets(const ConvShape& s) {
+    for (int i = 0; i < 3; ++i)
+      for (std::int64_t t = 0; t < s.axis[i].kernel; ++t) of[i].push_back(t * s.axis[i].dilation - s.axis[i].before);
+  }
+};
+
+// The patches of x that positions of y see.
+template <class T>
+Patches<T> input_patches(const ConvShape& s, const T* x, const TapOffsets& offsets) {
+  Patches<T> p{x, s.channels, s.group_channels(), {}};
+  for (int i = 0; i < 3; ++i)
+    p.axis[i] = {s.axis[i].in, s.axis[i].out, s.axis[i].stride, s.axis[i].kernel, offsets.of[i].data()};
+  return p;
+}
+
+kernels::DepthwiseShape depthwise_shape(const ConvShape& s) {
+  kernels::DepthwiseShape d{s.batch, s.channels, s.group_filters(), {}};
+  for (int i = 0; i < 3; ++i)
+    d.axis[i] = {s.axis[i].in, s.axis[i].out, s.axis[i].kernel, s.axis[i].stride, s.axis[i].dilation, s.axis[i].before};
+  return d;
+}
+
+// Nanoseconds that one row of pixels of a depthwise convolution takes, roughly.
+double depthwise_row_cost(const ConvShape& s, std::int64_t width) {
+  return 0.1 * static_cast<double>(width) * static_cast<double>(s.filters) * static_cast<double>(s.taps() + 1);
+}
+
+template <class T>
+void forward(const ConvShape& s, Run& c) {
+  const T *const x = c.input<T>(0), *const kernel = c.input<T>(1);
+  T* const y = c.output<T>(0);
+  if (s.depthwise()) {
+    const auto d = depthwise_shape(s);
+    parallel_ranges(
+        s.batch * s.axis[0].out * s.axis[1].out, grain_for(depthwise_row_cost(s, s.axis[2].out)),
+        [&](std::int64_t begin, std::int64_t end) { depthwise_kernels<T>().forward(d, x, kernel, y, begin, end); });
+    return;
+  }
+  const TapOffsets offsets(s);
+  const std::int64_t gc = s.group_channels(), gf = s.group_filters();
+  const GemmPlan plan(s.positions(), gf, s.taps() * gc, s.groups);
+  run_gemm(c, plan, y, gf, s.filters,
+           [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, void* scratch) {
+             const Matrix<T> b{kernel + g * gf, s.filters, false};
+             if (s.pointwise()) {
+               gemm_kernels<T>().block({x + g * gc, s.channels, false}, b, out, ldout, range, scratch);
+             } else {
+               conv_kernels<T>().forward(input_patches(s, x + g * gc, offsets), b, out, ldout, range, scratch);
+             }
+           });
+}
+
+// Input pixels of one residue modulo the stride (a phase) along one axis, and the taps that reach them: those t for
+// which pixel + before - t * dilation is a multiple of the stride. Within a phase the gradient is a convolution of
+// stride one.
+struct Phase {
+  std::int64_t first = 0, count = 0;
+  std::vector<std::int64_t> offsets, taps;  // offsets ascending
+
+  Phase(const ConvAxis& a, std::int64_t first) : first(first), count((a.in - first + a.stride - 1) / a.stride) {
+    for (std::int64_t t = a.kernel - 1; t >= 0; --t) {
+      const std::int64_t distance = first + a.before - t * a.dilation;
+      if (distance % a.stride != 0) continue;
+      offsets.push_back(distance / a.stride);
+      taps.push_back(t);
+    }
+  }
+};
+
+std::vector<Phase> phases_of(const ConvAxis& a) {
+  std::vector<Phase> phases;
+  for (std::int64_t first = 0; first < std::min(a.stride, a.in); ++first) phases.emplace_back(a, first);
+  return phases;
+}
+
+template <class T>
+void input_grad_of_phase(const ConvShape& s, const Phase* const (&phase)[3], Run& c) {
+  const T *const dy = c.input<T>(0), *const kernel = c.input<T>(1);
+  const std::int64_t gc = s.group_channels(), gf = s.group_filters();
+  Patches<T> patches{dy, s.filters, gf, {}};
+  kernels::FlippedKernel<T> flipped{kernel, s.filters, gc, gf, {}, {}, {}};
+  kernels::Positions<T> dx{c.output<T>(0), s.axis[0].in * s.axis[1].in * s.axis[2].in * s.channels, {}, {}};
+  std::int64_t taps = 1, rows = s.batch, step = s.channels;
+  for (int i = 2; i >= 0; --i) {
+    const Phase& p = *phase[i];
+    const std::int64_t count = static_cast<std::int64_t>(p.taps.size());
+    patches.axis[i] = {s.axis[i].out, p.count, 1, count, p.offsets.data()};
+    flipped.indices[i] = p.taps.data();
+    flipped.taps[i] = count;
+    flipped.size[i] = s.axis[i].kernel;
+    dx.data += p.first * step;
+    dx.count[i] = p.count;
+    dx.steps[i] = step * s.axis[i].stride;
+    step *= s.axis[i].in;
+    taps *= count;
+    rows *= p.count;
+  }
+  const GemmPlan plan(rows, gc, taps * gf, s.groups, false);
+  run_gemm(c, plan, dx.data, gc, s.channels,
+           [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t, void* scratch) {
+             auto dy_g = patches;
+             auto kernel_g = flipped;
+             auto dx_g = dx;
+             dy_g.image += g * gf, kernel_g.kernel += g * gf, dx_g.data = out;
+             conv_kernels<T>().input_grad(dy_g, kernel_g, dx_g, range, scratch);
+           });
+}
+
+template <class T>
+void input_grad(const ConvShape& s, Run& c) {
+  const T *const dy = c.input<T>(0), *const kernel = c.input<T>(1);
+  T* const dx = c.output<T>(0);
+  if (s.depthwise()) {
+    const auto d = depthwise_shape(s);
+    parallel_ranges(s.batch * s.axis[0].in * s.axis[1].in, grain_for(depthwise_row_cost(s, s.axis[2].in)),
+                    [&](std::int64_t begin, std::int64_t end) {
+                      depthwise_kernels<T>().input_grad(d, dy, kernel, dx, begin, end);
+                    });
+    return;
+  }
+  if (s.pointwise()) {
+    const std::int64_t gc = s.group_channels(), gf = s.group_filters();
+    run_gemm(c, GemmPlan(s.positions(), gc, gf, s.groups), dx, gc, s.channels,
+             [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, void* scratch) {
+               gemm_kernels<T>().block({dy + g * gf, s.filters, false}, {kernel + g * gf, s.filters, true}, out, ldout,
+                                       range, scratch);
+             });
+    return;
+  }
+  const auto depth = phases_of(s.axis[0]), height = phases_of(s.axis[1]), width = phases_of(s.axis[2]);
+  for (const Phase& d : depth)
+    for (const Phase& h : height)
+      for (const Phase& w : width) input_grad_of_phase<T>(s, {&d, &h, &w}, c);
+}
+
+template <class T>
+void depthwise_kernel_grad(const ConvShape& s, Run& c) {
+  const T *const x = c.input<T>(0), *const dy = c.input<T>(1);
+  T* const dkernel = c.output<T>(0);
+  const auto d = depthwise_shape(s);
+  // Rows of dy in parts of a millisecond or more, at most 16, added in order.
+  const std::int64_t rows = s.batch * s.axis[0].out * s.axis[1].out, size = s.taps() * s.filters;
+  const std::int64_t grain = std::max(50 * grain_for(depthwise_row_cost(s, s.axis[2].out)), (rows + 15) / 16);
+  const std::int64_t count = std::max<std::int64_t>(1, (rows + grain - 1) / grain);
+  T* const parts = c.scratch<T>(count * size);
+  parallel_for(count, [&](std::int64_t i) {
+    depthwise_kernels<T>().kernel_grad(d, x, dy, parts + i * size, i * grain, std::min(rows, (i + 1) * grain));
+  });
+  gemm_kernels<T>().combine(parts, count, s.taps(), s.filters, dkernel, s.filters, 0, s.taps());
+}
+
+template <class T>
+void kernel_grad(const ConvShape& s, Run& c) {
+  if (s.depthwise()) return depthwise_kernel_grad<T>(s, c);
+  const T *const x = c.input<T>(0), *const dy = c.input<T>(1);
+  const TapOffsets offsets(s);
+  const std::int64_t gc = s.group_channels(), gf = s.group_filters();
+  const GemmPlan plan(s.taps() * gc, gf, s.positions(), s.groups);
+  run_gemm(c, plan, c.output<T>(0), gf, s.filters,
+           [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, void* scratch) {
+             const Matrix<T> b{dy + g * gf, s.filters, false};
+             if (s.pointwise()) {
+               gemm_kernels<T>().block({x + g * gc, s.channels, true}, b, out, ldout, range, scratch);
+             } else {
+               conv_kernels<T>().kernel_grad(input_patches(s, x + g * gc, offsets), b, out, ldout, range, scratch);
+             }
+           });
+}
+
+}  // namespace
+
+void run(const conv& op, Run& c) {
+  const ConvShape s = shape_of(op, c.shape(0), c.shape(1));
+  for_floating(c.dtype(0), [&](auto t) { forward<decltype(t)>(s, c); });
+}
+
+void run(const conv_input_grad& op, Run& c) {
+  const ConvShape s = shape_of(op, c.shape(0), c.shape(1));
+  for_floating(c.dtype(0), [&](auto t) { input_grad<decltype(t)>(s, c); });
+}
+
+void run(const conv_kernel_grad& op, Run& c) {
+  const ConvShape s = shape_of(op, c.shape(0), c.shape(1));
+  for_floating(c.dtype(0), [&](auto t) { kernel_grad<decltype(t)>(s, c); });
+}
+
+}  // namespace kcore::ops

@@ -1,0 +1,67 @@
+// Splitting a product into blocks for threads. Used by matmul and by the convolutions.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/parallel.h"
+#include "base/scratch.h"
+#include "kernels/gemm/gemm.h"
+#include "ops/op.h"
+
+namespace kcore::ops {
+
+template <class T>
+const kernels::GemmKernels<T>& gemm_kernels() {
+  if constexpr (sizeof(T) == sizeof(double)) {
+    return kernels::gemm().f64;
+  } else {
+    return kernels::gemm().f32;
+  }
+}
+
+// How C (m x n) and K are cut. The cut follows from the sizes alone.
+struct GemmPlan {
+  std::int64_t m, n, k, copies;
+  std::int64_t block_m, block_n, block_k;
+  std::int64_t count_m, count_n, count_k;
+
+  // `copies` such products run side by side: a batch, the groups of a convolution. K is only cut (if at all allowed)
+  // where C gives too few blocks; the partial results are then added in order.
+  GemmPlan(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t copies = 1, bool cut_k = true);
+
+  std::int64_t blocks_per_copy() const { return count_m * count_n * count_k; }
+  // The number of the partial result that a block belongs to.
+  std::int64_t part(std::int64_t block) const { return block / (count_m * count_n); }
+  kernels::GemmRange range(std::int64_t block) const;
+  // Blocks that make a thread's turn worth its start.
+  std::int64_t grain() const;
+};
+
+// Calls body(copy, range, out, ldout, scratch) to fill a range of a copy's result: y + copy * y_step with row stride
+// ldy, or a partial result that is added up here.
+template <class T, class Body>
+void run_gemm(Run& c, const GemmPlan& plan, T* y, std::int64_t y_step, std::int64_t ldy, Body&& body) {
+  const std::int64_t part_size = plan.m * plan.n, per_copy = plan.blocks_per_copy();
+  T* const parts = plan.count_k > 1 ? c.scratch<T>(plan.copies * plan.count_k * part_size) : nullptr;
+  parallel_ranges(plan.copies * per_copy, plan.grain(), [&](std::int64_t begin, std::int64_t end) {
+    void* const scratch = thread_scratch(kernels::kGemmScratchBytes);
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t copy = i / per_copy, block = i % per_copy;
+      if (parts) {
+        body(copy, plan.range(block), parts + (copy * plan.count_k + plan.part(block)) * part_size, plan.n, scratch);
+      } else {
+        body(copy, plan.range(block), y + copy * y_step, ldy, scratch);
+      }
+    }
+  });
+  if (!parts) return;
+  const double row_cost = 0.3 * static_cast<double>(plan.n * plan.count_k);
+  for (std::int64_t copy = 0; copy < plan.copies; ++copy)
+    parallel_ranges(plan.m, grain_for(row_cost), [&](std::int64_t i0, std::int64_t i1) {
+      gemm_kernels<T>().combine(parts + copy * plan.count_k * part_size, plan.count_k, plan.m, plan.n,
+                                y + copy * y_step, ldy, i0, i1);
+    });
+}
+
+}  // namespace kcore::ops

@@ -1,0 +1,136 @@
+// y = op(a) op(b): matrices in the last two dimensions, the leading ones broadcast.
+#include <algorithm>
+
+#include "ops/gemm.h"
+
+namespace kcore::ops {
+namespace {
+
+Shape batch_of(const Shape& shape) { return Shape(shape.begin(), shape.rank() - 2); }
+
+// Which matrix of an operand belongs to a batch index of the result: broadcast dimensions do not advance it.
+class BatchIndex {
+ public:
+  BatchIndex(const Shape& operand, const Shape& result) : result_(result) {
+    std::int64_t step = 1;
+    const int missing = result.rank() - operand.rank();
+    for (int i = result.rank() - 1; i >= 0; --i) {
+      const std::int64_t dim = i < missing ? 1 : operand[i - missing];
+      steps_[i] = dim == 1 ? 0 : step;
+      step *= dim;
+    }
+  }
+  std::int64_t operator()(std::int64_t batch) const {
+    std::int64_t index = 0;
+    for (int i = result_.rank() - 1; i >= 0; --i) {
+      index += batch % result_[i] * steps_[i];
+      batch /= result_[i];
+    }
+    return index;
+  }
+
+ private:
+  Shape result_;
+  std::int64_t steps_[Shape::kMaxRank] = {};
+};
+
+struct Problem {
+  std::int64_t batch, m, n, k;
+  BatchIndex a_index, b_index;
+};
+
+template <class T>
+kernels::Matrix<T> matrix(const T* data, std::int64_t rows, std::int64_t columns, bool transposed) {
+  return {data, transposed ? rows : columns, transposed};
+}
+
+template <class T>
+void floating(const matmul& op, Run& c, const Problem& p) {
+  const T *const a = c.input<T>(0), *const b = c.input<T>(1);
+  T* const y = c.output<T>(0);
+  const auto& kernels = gemm_kernels<T>();
+  const auto a_at = [&](std::int64_t i) { return matrix(a + p.a_index(i) * p.m * p.k, p.m, p.k, op.transpose_a); };
+  const auto b_at = [&](std::int64_t i) { return matrix(b + p.b_index(i) * p.k * p.n, p.k, p.n, op.transpose_b); };
+
+  if (p.m == 1 || p.n == 1) {
+    const std::int64_t length = std::max(p.m, p.n);
+    const std::int64_t grain =
+        std::min(length, std::max<std::int64_t>(64, grain_for(0.15 * static_cast<double>(p.k + 1))));
+    const std::int64_t per_batch = (length + grain - 1) / grain;
+    parallel_ranges(p.batch * per_batch, grain_for(0.15 * static_cast<double>((p.k + 1) * grain)),
+                    [&](std::int64_t begin, std::int64_t end) {
+                      for (std::int64_t block = begin; block < end; ++block) {
+                        const std::int64_t i = block / per_batch, i0 = block % per_batch * grain,
+                                           i1 = std::min(length, i0 + grain);
+                        // A row times B is B transposed times the row.
+                        auto big = p.n == 1 ? a_at(i) : b_at(i);
+                        if (p.n != 1) big.transposed = !big.transposed;
+                        const T* const x = p.n == 1 ? b_at(i).data : a_at(i).data;
+                        kernels.vector(big, x, y + i * length, i0, i1, p.k);
+                      }
+                    });
+    return;
+  }
+
+  run_gemm(c, GemmPlan(p.m, p.n, p.k, p.batch), y, p.m * p.n, p.n,
+           [&](std::int64_t i, const kernels::GemmRange& range, T* out, std::int64_t ldout, void* scratch) {
+             kernels.block(a_at(i), b_at(i), out, ldout, range, scratch);
+           });
+}
+
+// Integers wrap around, as NumPy's do; signed and unsigned products have the same bits.
+template <class T, class Kernel>
+void integer(const matmul& op, Run& c, const Problem& p, Kernel kernel) {
+  const T *const a = c.input<T>(0), *const b = c.input<T>(1);
+  parallel_ranges(p.batch * p.m, grain_for(0.5 * static_cast<double>(p.n * (p.k + 1))),
+                  [&](std::int64_t begin, std::int64_t end) {
+                    for (std::int64_t row = begin; row < end;) {
+                      const std::int64_t i = row / p.m, m0 = row % p.m, m1 = std::min(p.m, m0 + end - row);
+                      kernel(matrix(a + p.a_index(i) * p.m * p.k, p.m, p.k, op.transpose_a),
+                             matrix(b + p.b_index(i) * p.k * p.n, p.k, p.n, op.transpose_b),
+                             c.output<T>(0) + i * p.m * p.n, p.n, p.k, m0, m1);
+                      row += m1 - m0;
+                    }
+                  });
+}
+
+}  // namespace
+
+void infer(const matmul& op, Infer& c) {
+  c.require_same_dtype();
+  c.require(c.dtype(0) != DType::boolean && c.dtype(0) != DType::uint8,
+            "expected int32, uint32, int64, float32 or float64, received ", c.dtype(0));
+  const Shape &a = c.shape(0), &b = c.shape(1);
+  c.require(a.rank() >= 2 && b.rank() >= 2, "expected at least 2 dimensions, received shapes ", a, " and ", b);
+  const std::int64_t m = a.last(op.transpose_a ? 0 : 1), k = a.last(op.transpose_a ? 1 : 0);
+  const std::int64_t n = b.last(op.transpose_b ? 1 : 0), kb = b.last(op.transpose_b ? 0 : 1);
+  c.require(k == kb, "expected b with ", k, op.transpose_b ? " columns" : " rows", ", received shape ", b, "; a is ", a,
+            op.transpose_a ? " (transposed)" : "");
+  Shape y = c.broadcast(batch_of(a), batch_of(b));
+  y.push_back(m);
+  y.push_back(n);
+  c.out(c.dtype(0), y);
+}
+
+void run(const matmul& op, Run& c) {
+  const Shape &a = c.shape(0), &b = c.shape(1), y_batch = batch_of(c.out(0).shape);
+  Problem p{y_batch.size(),
+            c.out(0).shape.last(1),
+            c.out(0).shape.last(),
+            a.last(op.transpose_a ? 1 : 0),
+            BatchIndex(batch_of(a), y_batch),
+            BatchIndex(batch_of(b), y_batch)};
+  // One matrix b for a whole batch of a: the batch is more rows.
+  if (!op.transpose_a && batch_of(b).size() == 1 && batch_of(a).size() == p.batch) {
+    p.m *= p.batch;
+    p.batch = 1;
+  }
+  switch (c.dtype(0)) {
+    case DType::float32: return floating<float>(op, c, p);
+    case DType::float64: return floating<double>(op, c, p);
+    case DType::int64: return integer<std::uint64_t>(op, c, p, kernels::gemm().u64);
+    default: return integer<std::uint32_t>(op, c, p, kernels::gemm().u32);
+  }
+}
+
+}  // namespace kcore::ops
