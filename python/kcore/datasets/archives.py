@@ -16,7 +16,7 @@ _DTYPES = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8
 
 
 def fetch(path: str | os.PathLike, origin: str, file_hash: str | None, **options: Any) -> str:
-    """The local file for `path`: a URL, a path with a folder (`./mnist.npz`), or a name in the cache, got from `origin`."""
+    """The local file for `path`: a URL, a path with a folder (`./mnist.npz`), or a name in the cache of `origin`."""
     path = os.fspath(path)
     if "://" in path:
         return get_file(origin=path, **options)
@@ -24,7 +24,9 @@ def fetch(path: str | os.PathLike, origin: str, file_hash: str | None, **options
         return get_file(path, origin=origin, file_hash=file_hash, **options)
     local = os.path.expanduser(path)
     if not os.path.isfile(local):
-        raise FileNotFoundError(f"[load_data] expected a file name in the cache, a URL or a local file, received {path!r}")
+        raise FileNotFoundError(
+            f"[load_data] expected a file name in the cache, a URL or a local file, received {path!r}"
+        )
     return local
 
 
@@ -45,7 +47,9 @@ def load_npz(path: str, *keys: str) -> list[np.ndarray]:
                     arrays.append(_read_npy(member, f"{key} in {path}"))
             return arrays
     except (zipfile.BadZipFile, EOFError, OSError) as e:
-        raise ValueError(f"[load_data] expected a whole npz file at {path}, received one that cannot be read ({e})") from e
+        raise ValueError(
+            f"[load_data] expected a whole npz file at {path}, received one that cannot be read ({e})"
+        ) from e
 
 
 def _read_npy(member: Any, what: str) -> np.ndarray:
@@ -55,7 +59,9 @@ def _read_npy(member: Any, what: str) -> np.ndarray:
     if dtype.hasobject:
         value = load_plain(member, what)
         if not isinstance(value, np.ndarray) or value.shape != shape:
-            raise ValueError(f"[load_data] expected an array of shape {shape} for {what}, received {type(value).__name__}")
+            raise ValueError(
+                f"[load_data] expected an array of shape {shape} for {what}, received {type(value).__name__}"
+            )
         return value
     data = member.read()
     count = int(np.prod(shape, dtype="int64"))

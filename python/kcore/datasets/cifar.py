@@ -28,7 +28,9 @@ def load_batch(path: str, label_key: str = "labels") -> tuple[np.ndarray, np.nda
         batch = load_plain(file, path)
     data = batch.get("data") if isinstance(batch, dict) else None
     if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[1] != 3072 or label_key not in batch:
-        raise ValueError(f"[load_data] expected a batch of pictures with '{label_key}' at {path}, received something else")
+        raise ValueError(
+            f"[load_data] expected a batch of pictures with '{label_key}' at {path}, received something else"
+        )
     labels = np.asarray(batch[label_key], "uint8")
     if len(labels) != len(data):
         raise ValueError(f"[load_data] expected {len(data)} labels in {path}, received {len(labels)}")

@@ -50,7 +50,9 @@ def _read_idx(path: str) -> np.ndarray:
         with gzip.open(path, "rb") as file:
             data = file.read()
     except (EOFError, zlib.error, gzip.BadGzipFile) as e:
-        raise ValueError(f"[load_data] expected a whole gzip file at {path}, received one that cannot be read ({e})") from e
+        raise ValueError(
+            f"[load_data] expected a whole gzip file at {path}, received one that cannot be read ({e})"
+        ) from e
     rank = data[3] if len(data) > 3 else 0
     shape = np.frombuffer(data, ">i4", rank, 4) if data[:3] == b"\0\0\x08" and len(data) >= 4 + 4 * rank else []
     if not len(shape) or len(data) != 4 + 4 * rank + int(np.prod(shape, dtype="int64")):

@@ -6,6 +6,8 @@ import json
 import os
 from typing import Any
 
+import numpy as np
+
 from kcore.datasets.archives import STORAGE, fetch, load_npz
 from kcore.datasets.splits import Arrays, shuffled, within_vocabulary, words_as_numbers
 
@@ -46,8 +48,9 @@ def load_data(
     """
     file = fetch(path, f"{STORAGE}imdb.npz", _HASH)
     x_train, y_train, x_test, y_test = load_npz(file, "x_train", "y_train", "x_test", "y_test")
-    train, y_train = words_as_numbers(*shuffled(x_train, y_train, seed), maxlen, start_char, index_from)
-    test, y_test = words_as_numbers(*shuffled(x_test, y_test, seed), maxlen, start_char, index_from)
+    rng = np.random.RandomState(seed)  # one generator for both parts, as in Keras: their orders agree
+    train, y_train = words_as_numbers(*shuffled(x_train, y_train, rng), maxlen, start_char, index_from)
+    test, y_test = words_as_numbers(*shuffled(x_test, y_test, rng), maxlen, start_char, index_from)
     words = within_vocabulary(train + test, num_words, skip_top, oov_char)
     return (words[: len(train)], y_train), (words[len(train) :], y_test)
 

@@ -6,6 +6,8 @@ import json
 import os
 from typing import Any
 
+import numpy as np
+
 from kcore.datasets.archives import STORAGE, fetch, load_npz
 from kcore.datasets.splits import Arrays, shuffled, within_vocabulary, words_as_numbers
 
@@ -38,7 +40,7 @@ def load_data(
     if not 0 <= test_split < 1:
         raise ValueError(f"[load_data] expected test_split in [0, 1), received {test_split!r}")
     x, y = load_npz(fetch(path, f"{STORAGE}reuters.npz", _HASH), "x", "y")
-    lists, y = words_as_numbers(*shuffled(x, y, seed), maxlen, start_char, index_from)
+    lists, y = words_as_numbers(*shuffled(x, y, np.random.RandomState(seed)), maxlen, start_char, index_from)
     words = within_vocabulary(lists, num_words, skip_top, oov_char)
     cut = int(len(words) * (1 - test_split))
     return (words[:cut], y[:cut]), (words[cut:], y[cut:])

@@ -12,10 +12,10 @@ from kcore.datasets.archives import fetch, load_npz
 Arrays = tuple[np.ndarray, np.ndarray]
 
 
-def shuffled(x: np.ndarray, y: np.ndarray, seed: int) -> Arrays:
-    """Both arrays in one order, fixed by the seed through NumPy's legacy generator."""
+def shuffled(x: np.ndarray, y: np.ndarray, rng: np.random.RandomState) -> Arrays:
+    """Both arrays in one order, drawn from NumPy's legacy generator."""
     order = np.arange(len(x))
-    np.random.RandomState(seed).shuffle(order)
+    rng.shuffle(order)
     return x[order], y[order]
 
 
@@ -26,7 +26,7 @@ def load_regression(
     if not 0 <= test_split < 1:
         raise ValueError(f"[load_data] expected test_split in [0, 1), received {test_split!r}")
     x, y = load_npz(fetch(path, origin, file_hash), "x", "y")
-    x, y = shuffled(x[:limit], y[:limit], seed)
+    x, y = shuffled(x[:limit], y[:limit], np.random.RandomState(seed))
     cut = int(len(x) * (1 - test_split))
     return (x[:cut], y[:cut]), (x[cut:], y[cut:])
 
@@ -38,7 +38,7 @@ def words_as_numbers(
     start_char: int | None,
     index_from: int,
 ) -> tuple[list[list[int]], np.ndarray]:
-    """Sequences of word ranks, marked at the start and moved up by `index_from`; those of `maxlen` or more are dropped."""
+    """Sequences of word ranks, marked at the start and moved up by `index_from`, without those of `maxlen` or more."""
     head = [] if start_char is None else [start_char]
     # Without a start mark index_from may be None or 0: ranks then stay as they are.
     moved = [head + [word + (index_from or 0) for word in sequence] for sequence in sequences]

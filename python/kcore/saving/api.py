@@ -89,7 +89,7 @@ def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, 
     if os.path.isdir(path):
         if not os.path.exists(os.path.join(path, "config.json")):
             raise ValueError(
-                f"[load_model] expected a .keras or .h5 file, or a folder with config.json, received the folder {path!r}; "
+                f"[load_model] expected a .keras or .h5 file, or a folder with config.json, received {path!r}; "
                 "TensorFlow SavedModel folders are not supported"
             )
         return archive.load_folder(path, custom_objects, compile, safe_mode)

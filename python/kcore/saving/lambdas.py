@@ -1,4 +1,4 @@
-"""Python lambdas in files: written as Keras writes them (marshalled code in base64), read only when the user says so."""
+"""Python lambdas in files: written as Keras does (marshalled code in base64), read only when the user says so."""
 
 from __future__ import annotations
 

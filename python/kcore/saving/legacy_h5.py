@@ -214,8 +214,9 @@ def load_weights_by_name(group: h5py.Group, model: Any, skip_mismatch: bool = Fa
 def _check_legacy(group: h5py.Group) -> None:
     if "layer_names" not in group.attrs and "layer_names0" not in group.attrs:
         raise ValueError(
-            f"[load_weights] expected a legacy .h5 file with the attribute 'layer_names', received {group.file.filename} "
-            f"with {sorted([*group.attrs, *group])}; files of save_weights() must be named *.weights.h5"
+            f"[load_weights] expected a legacy .h5 file with the attribute 'layer_names', received "
+            f"{group.file.filename} with {sorted([*group.attrs, *group])}; "
+            "files of save_weights() must be named *.weights.h5"
         )
 
 

@@ -91,7 +91,7 @@ def get_registered_name(obj: Any) -> str:
 def get_registered_object(
     name: str, custom_objects: dict[str, Any] | None = None, module_objects: dict[str, Any] | None = None
 ) -> Any:
-    """The object known as `name`: first in the active scope, then registered, then in the given dictionaries, or None."""
+    """The object known as `name` in the active scope, registered, or in the given dictionaries; else None."""
     for table in (scoped_objects(), _OBJECTS, custom_objects, module_objects):
         if table and name in table:
             return table[name]

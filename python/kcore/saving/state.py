@@ -59,7 +59,7 @@ def _children(obj: Any) -> Iterator[tuple[str, Any]]:
             continue
         try:
             child = getattr(obj, attr)
-        except Exception:  # noqa: S112 - a property that does not apply now is not a part to save
+        except Exception:
             continue
         yield attr, child
 

@@ -1,4 +1,4 @@
-"""Weight stores: where a layer's `save_own_variables` puts arrays and `load_own_variables` finds them, in an HDF5 file."""
+"""Weight stores: where `save_own_variables` puts arrays and `load_own_variables` finds them, in an HDF5 file."""
 
 from __future__ import annotations
 

@@ -72,7 +72,9 @@ class Batches:
 
     def map(self, function: Callable[..., Any]) -> Batches:
         """Every batch passed through a function, which gets the parts of a tuple as its arguments."""
-        return _Derived(self, lambda batch: function(*batch) if isinstance(batch, tuple) else function(batch), len(self))
+        return _Derived(
+            self, lambda batch: function(*batch) if isinstance(batch, tuple) else function(batch), len(self)
+        )
 
     def cache(self) -> Batches:
         """The same batches, kept in memory once they were made. Their order is then that of the first epoch."""

@@ -71,7 +71,8 @@ def image_dataset_from_directory(
     pillow(what)
     if color_mode not in _CHANNELS:
         raise ValueError(
-            f"[{what}] expected color_mode of {sorted(_CHANNELS)}, received {color_mode!r}{nearest(color_mode, _CHANNELS)}"
+            f"[{what}] expected color_mode of {sorted(_CHANNELS)}, received {color_mode!r}"
+            f"{nearest(color_mode, _CHANNELS)}"
         )
     if interpolation not in _INTERPOLATION:
         raise ValueError(
@@ -161,7 +162,9 @@ def _dataset(
     verbose: bool,
 ) -> Any:
     if label_mode not in ("int", "categorical", "binary", None):
-        raise ValueError(f"[{what}] expected label_mode 'int', 'categorical', 'binary' or None, received {label_mode!r}")
+        raise ValueError(
+            f"[{what}] expected label_mode 'int', 'categorical', 'binary' or None, received {label_mode!r}"
+        )
     _check_split(what, validation_split, subset, shuffle, seed)
     if label_mode is None:
         labels = None
@@ -222,7 +225,9 @@ def index_directory(
     if isinstance(labels, str) and labels == "inferred":
         found = sorted(e.name for e in os.scandir(directory) if e.is_dir() and not e.name.startswith("."))
         if class_names is not None and not set(class_names) <= set(found):
-            raise ValueError(f"[{what}] expected class_names among the subfolders {found}, received {list(class_names)}")
+            raise ValueError(
+                f"[{what}] expected class_names among the subfolders {found}, received {list(class_names)}"
+            )
         folders = list(class_names) if class_names is not None else found
     elif class_names is not None:
         raise ValueError(f"[{what}] expected class_names only with labels='inferred', received labels={labels!r}")
@@ -245,4 +250,6 @@ def index_directory(
 
 def _files(folder: str, endings: tuple[str, ...], follow_links: bool) -> list[str]:
     walk = sorted(os.walk(folder, followlinks=follow_links))
-    return [os.path.join(root, name) for root, _, names in walk for name in sorted(names) if name.lower().endswith(endings)]
+    return [
+        os.path.join(root, name) for root, _, names in walk for name in sorted(names) if name.lower().endswith(endings)
+    ]

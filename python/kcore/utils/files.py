@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -96,10 +97,8 @@ def get_file(
 def _writable(path: str) -> str:
     """The cache folder, or one under the system's temporary folder where the cache cannot be written."""
     path = os.path.expanduser(path)
-    try:
+    with contextlib.suppress(OSError):
         os.makedirs(path, exist_ok=True)
-    except OSError:
-        pass
     return path if os.access(path, os.W_OK) else os.path.join(tempfile.gettempdir(), ".kcore")
 
 

@@ -144,7 +144,9 @@ def save_img(
     image.save(path, format=file_format, **kwargs)
 
 
-def smart_resize(x: Any, size: tuple[int, int], interpolation: str = "bilinear", data_format: str = "channels_last") -> Any:
+def smart_resize(
+    x: Any, size: tuple[int, int], interpolation: str = "bilinear", data_format: str = "channels_last"
+) -> Any:
     """Resizes pictures without distortion: the largest middle part of the wanted proportions is cut out first.
 
     Args:

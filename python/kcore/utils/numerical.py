@@ -27,7 +27,9 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray:
     """
     given = np.asarray(x)
     if given.size and not np.all(np.equal(np.mod(given, 1), 0)):
-        raise ValueError(f"[to_categorical] expected integer labels, received {given.dtype} values such as {given.flat[0]}")
+        raise ValueError(
+            f"[to_categorical] expected integer labels, received {given.dtype} values such as {given.flat[0]}"
+        )
     labels = given.astype("int64")
     if labels.ndim > 1 and labels.shape[-1] == 1:
         labels = labels[..., 0]
@@ -86,12 +88,14 @@ def pad_sequences(
     try:
         lengths = [len(s) for s in sequences]
     except TypeError as e:
-        raise ValueError(f"[pad_sequences] expected a list of sequences, received {type(sequences).__name__}: {e}") from e
+        raise ValueError(
+            f"[pad_sequences] expected a list of sequences, received {type(sequences).__name__}: {e}"
+        ) from e
     if maxlen is None:
         maxlen = max(lengths, default=0)
     item_shape = next((np.asarray(s).shape[1:] for s in sequences if len(s)), ())
     is_text = np.issubdtype(dtype, np.str_)
-    if isinstance(value, str) and dtype != object and not is_text:
+    if isinstance(value, str) and not np.issubdtype(dtype, np.object_) and not is_text:
         raise ValueError(f"[pad_sequences] expected dtype object for the text value {value!r}, received {dtype!r}")
     result = np.full((len(lengths), maxlen, *item_shape), value, dtype=dtype)
     for row, sequence in enumerate(sequences):

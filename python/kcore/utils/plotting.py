@@ -27,7 +27,7 @@ def model_to_dot(
     show_trainable: bool = False,
     splines: str = "ortho",
 ) -> Any:
-    """The diagram of a model as a `pydot.Dot` (or `pydot.Cluster` with `subgraph`): a box per layer, an arrow per tensor.
+    """The diagram of a model as a `pydot.Dot` (or `pydot.Cluster`): a box per layer, an arrow per tensor.
 
     Args:
         model: a built model.
