@@ -149,11 +149,11 @@ def test_text_data_sets_agree_with_keras(tmp_path, monkeypatch):
     np.savez(tmp_path / "r.npz", x=object_array(REVIEWS), y=np.arange(4))
     for ours, name in ((datasets.imdb, "i.npz"), (datasets.reuters, "r.npz")):
         theirs = getattr(keras.datasets, ours.__name__.split(".")[-1])
-        monkeypatch.setattr(theirs.load_data.__globals__["get_file"], "__code__", (lambda *a, **k: k["fname"]).__code__)
+        monkeypatch.setitem(theirs.load_data.__globals__, "get_file", lambda fname=None, **_: fname)
         for options in ({}, {"num_words": 7, "seed": 3}, {"oov_char": None, "num_words": 6}, {"start_char": None}):
             expected = theirs.load_data(str(tmp_path / name), **options)
             for (x, y), (x_keras, y_keras) in zip(ours.load_data(tmp_path / name, **options), expected):
-                assert x.tolist() == list(x_keras) and y.tolist() == list(y_keras)
+                assert x.tolist() == [list(row) for row in x_keras] and y.tolist() == list(y_keras)
         monkeypatch.undo()
 
 

@@ -92,12 +92,14 @@ def public_name_of_class(cls: type) -> tuple[str, str] | None:
     >>> public_name_of_class(kcore.layers.Dense)
     ('keras.layers', 'Dense')
     """
+    if hasattr(cls, "keras_module"):  # calls of ops functions in functional models
+        return cls.keras_module, cls.__name__
     return _names_of_classes().get(cls) if _is_ours(cls) else None
 
 
-def is_private(name: str) -> bool:
-    """Whether Keras writes this class with its name in `registered_name` as well."""
-    return name in _PRIVATE
+def is_private(module: str) -> bool:
+    """Whether Keras writes the names of this module's classes in `registered_name` as well."""
+    return module.startswith("keras.src.")
 
 
 def _packages_for(module: str | None) -> tuple[str, ...]:
@@ -124,10 +126,16 @@ def find_class(name: str, module: str | None = None) -> type | None:
         name: the class's name.
         module: the module path written beside it; narrows the search, because e.g. `Mean` and `Add` exist twice.
     """
-    for package in _packages_for(module):
+    packages = _packages_for(module)
+    for package in packages:
         obj = _package(package).get(name)
         if inspect.isclass(obj):
             return obj
+    if packages == ("ops",):
+        from kcore import ops
+        from kcore.graph.op_node import op_class_named
+
+        return op_class_named(name, ops)
     return None
 
 

@@ -122,7 +122,7 @@ def _serialize_object(obj: Any) -> dict:
     public = names.public_name_of_class(cls)
     if public is not None:
         module, class_name = public
-        registered = class_name if names.is_private(class_name) else None
+        registered = class_name if names.is_private(module) else None
     else:
         module, class_name = cls.__module__, cls.__name__
         registered = registration.get_registered_name(cls)

@@ -8,25 +8,14 @@ before private ones, each in alphabetical order, and an object is stored where i
 from __future__ import annotations
 
 import functools
-import re
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import h5py
 
+from kcore.naming import to_snake_case
 from kcore.saving.store import ReadStore, WriteStore
-
-
-def to_snake_case(name: str) -> str:
-    """`MaxPooling2D` -> `max_pooling2d`, as Keras spells class names inside files.
-
-    >>> to_snake_case("LSTMCell"), to_snake_case("MaxPooling2D")
-    ('lstm_cell', 'max_pooling2d')
-    """
-    name = re.sub(r"\W+", "", name)
-    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def _is_saveable(obj: Any) -> bool:
