@@ -6,6 +6,12 @@ or anything else above.
 """
 
 from kcore.ops import operators  # noqa: F401  gives Tensor its operators
+from kcore.ops.conv import (
+    conv,
+    conv_transpose,
+    depthwise_conv,
+    separable_conv,
+)
 from kcore.ops.core import (
     cast,
     cond,
@@ -40,6 +46,9 @@ from kcore.ops.creation import (
     triu,
     zeros,
     zeros_like,
+)
+from kcore.ops.einsum import (
+    einsum,
 )
 from kcore.ops.elementwise import (
     abs,
@@ -115,6 +124,14 @@ from kcore.ops.elementwise import (
 )
 from kcore.ops.indexing import (
     get_item,
+)
+from kcore.ops.matmul import (
+    dot,
+    inner,
+    matmul,
+    outer,
+    tensordot,
+    vdot,
 )
 from kcore.ops.shape import (
     broadcast_to,
