@@ -10,8 +10,8 @@ from kcore.ops.operands import as_tensor, cast_to
 from kcore.ops.public import public
 from kcore.ops.shape import moveaxis, reshape
 
-# y = conv(x, kernel) is linear in each input, and so are its gradients. With dy of y's shape, each of the three ops is a
-# derivative of <dy, conv(x, kernel)>: two of the tensors given, the third comes out.
+# y = conv(x, kernel) is linear in each input, and so are its gradients. With dy of y's shape, each of the three ops is
+# the derivative of <dy, conv(x, kernel)> for one of the three tensors, computed from the other two.
 
 
 def _conv(x: Tensor, kernel: Tensor, window: dict[str, Any]) -> Tensor:
@@ -135,12 +135,12 @@ def conv(
     """Convolution (without flipping the kernel) in 1, 2 or 3 dimensions.
 
     Args:
-        inputs: (batch, spatial..., channels), or (batch, channels, spatial...) for `data_format="channels_first"`. Cast to
-            the kernel's dtype.
+        inputs: (batch, spatial..., channels), or (batch, channels, spatial...) for `data_format="channels_first"`. Cast
+            to the kernel's dtype.
         kernel: (spatial..., channels / groups, filters). Its size says how many groups of channels there are.
         strides: An int, or one for each spatial dimension.
-        padding: "valid"; "same", zeros around the inputs such that stride s gives ceil(size / s) pixels; in one dimension
-            also "causal", zeros in front only.
+        padding: "valid"; "same", zeros around the inputs such that stride s gives ceil(size / s) pixels; in one
+            dimension also "causal", zeros in front only.
         data_format: "channels_last" or "channels_first"; None stands for `keras.config.image_data_format()`.
         dilation_rate: Pixels from one tap of the kernel to the next.
 
@@ -248,11 +248,8 @@ def conv_transpose(
             f"[conv_transpose] expected kernel of shape ({'k, ' * call.rank}filters, {call.x.shape[-1]}), received "
             f"{call.kernel.shape}; inputs are {as_tensor(inputs).shape}"
         )
-    extra = (
-        [output_padding] * call.rank
-        if output_padding is None or isinstance(output_padding, int)
-        else list(output_padding)
-    )
+    per_axis = output_padding is not None and not isinstance(output_padding, int)
+    extra = list(output_padding) if per_axis else [output_padding] * call.rank
     if len(extra) != call.rank:
         raise ValueError(
             f"[conv_transpose] expected output_padding to be an int or {call.rank} ints, received {output_padding!r}"
@@ -268,9 +265,9 @@ def conv_transpose(
 def _transposed_axis(n: int, reach: int, stride: int, padding: str, extra: int | None) -> tuple[int, int, int]:
     """Size of a transposed convolution's output, and the pads of the convolution whose input gradient it is.
 
-    All windows together cover (n - 1) * stride + reach pixels. "valid" keeps these, and the gaps that a stride beyond the
-    reach leaves. "same" keeps n * stride; given output_padding, (n - 1) * stride + reach % 2 + output_padding. Half of what
-    "same" leaves out is cut off in front. A negative pad behind adds pixels that no window covers.
+    All windows together cover (n - 1) * stride + reach pixels. "valid" keeps these, and the gaps that a stride beyond
+    the reach leaves. "same" keeps n * stride; given output_padding, (n - 1) * stride + reach % 2 + output_padding. Half
+    of what "same" leaves out is cut off in front. A negative pad behind adds pixels that no window covers.
     """
     full = (n - 1) * stride + reach
     if padding == "valid":

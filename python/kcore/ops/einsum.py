@@ -119,8 +119,9 @@ def einsum(subscripts: str, *operands: Any, **kwargs: Any) -> Tensor:
     """Sums of products in Einstein's notation.
 
     Args:
-        subscripts: Labels of the dimensions of each operand and of the result, such as "bqhd,bkhd->bhqk". Without "->" the
-            result has the labels that occur once, in alphabetical order. "..." stands for dimensions that broadcast.
+        subscripts: Labels of the dimensions of each operand and of the result, such as "bqhd,bkhd->bhqk". Without
+            "->" the result has the labels that occur once, in alphabetical order. "..." stands for dimensions that
+            broadcast.
         operands: As many tensors. Several are multiplied from left to right.
         kwargs: `optimize` is accepted for NumPy's sake and ignored.
 

@@ -105,7 +105,8 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
     if isinstance(axes, int):
         if not 0 <= axes <= min(a.ndim, b.ndim):
             raise ValueError(
-                f"[tensordot] expected axes between 0 and {min(a.ndim, b.ndim)}, received {axes}; shapes are {a.shape} and {b.shape}"
+                f"[tensordot] expected axes between 0 and {min(a.ndim, b.ndim)}, received {axes}; shapes are {a.shape} "
+                f"and {b.shape}"
             )
         axes_a, axes_b = list(range(a.ndim - axes, a.ndim)), list(range(axes))
     else:
@@ -126,7 +127,7 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
 
 @public
 def dot(x1: Any, x2: Any) -> Tensor:
-    """NumPy's dot: a product with a number; or the sum over the last axis of x1 and the second to last (or only) one of x2.
+    """NumPy's dot: the sum over the last axis of x1 and the second to last (or only) one of x2; numbers scale.
 
     >>> float(kcore.ops.dot([1.0, 2.0], [3.0, 4.0]))
     11.0

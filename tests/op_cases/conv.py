@@ -1,0 +1,75 @@
+"""The three convolution ops against sums tap by tap: ranks, strides, pads, dilations, groups, depthwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from oracles.conv import conv, conv_input_grad, conv_kernel_grad
+
+from .case import Case, normal
+
+_WHY = "rounding of a sum in spans of 256, relative to the sum of absolute products"
+
+
+def _case(op, oracle, inputs, attrs, name, flops, second):
+    def scale(a, b, **attrs):
+        return oracle(np.abs(a), np.abs(b), **attrs)
+
+    return Case(op, inputs, oracle, attrs=attrs, scale=scale, ulps=6, why=_WHY, flops=flops, name=name, second=second)
+
+
+def window(
+    name: str,
+    batch: int,
+    sizes: tuple[int, ...],
+    channels: int,
+    kernel: tuple[int, ...],
+    filters: int,
+    groups: int = 1,
+    second: bool = False,
+    **attrs: Any,
+) -> list[Case]:
+    """A convolution and both of its gradients, as ops of their own."""
+    attrs["groups"] = groups
+    x = normal(batch, *sizes, channels, key="x")
+    w = normal(*kernel, channels // groups, filters, key="w")
+    y_shape = conv(x, w, **attrs).shape
+    dy = normal(*y_shape, key="dy")
+    flops = 2 * int(np.prod(y_shape)) * w.size // filters
+    return [
+        _case("conv", conv, [x, w], attrs, name, flops, second),
+        _case("conv_input_grad", conv_input_grad, [dy, w], {"input_shape": list(sizes), **attrs}, name, flops, second),
+        _case(
+            "conv_kernel_grad", conv_kernel_grad, [x, dy], {"kernel_shape": list(kernel), **attrs}, name, flops, second
+        ),
+    ]
+
+
+CASES = [
+    *window("plain", 2, (5, 6), 3, (3, 2), 4, second=True),
+    *window("pointwise", 2, (4, 5), 7, (1, 1), 9),
+    *window("pointwise groups", 2, (4, 5), 6, (1, 1), 9, groups=3),
+    *window("pads", 1, (5, 4), 2, (3, 3), 3, pads=[1, 2, 0, 1]),
+    *window("cropped", 1, (7, 6), 2, (3, 2), 3, pads=[-1, 2, 1, -2]),
+    *window("stride", 2, (7, 8), 3, (3, 3), 5, strides=[2, 3], pads=[1, 1, 0, 2], second=True),
+    *window("stride beyond kernel", 1, (9, 8), 2, (2, 1), 3, strides=[4, 3]),
+    *window("dilation", 1, (9, 9), 4, (3, 2), 3, dilations=[2, 3], pads=[2, 1, 0, 3]),
+    *window("stride and dilation", 1, (11, 12), 3, (3, 3), 4, strides=[2, 3], dilations=[3, 2], pads=[3, 3, 2, 1]),
+    *window("wide taps", 1, (4, 9), 17, (2, 3), 35, pads=[1, 0, 1, 1]),  # taps of more than 16 channels
+    *window("one channel", 3, (6, 6), 1, (3, 3), 33, pads=[1, 1, 1, 1]),
+    *window("long sum", 1, (4, 4), 70, (2, 2), 5, pads=[1, 0, 1, 0]),  # K of 280: more than a span
+    *window("groups", 2, (5, 5), 6, (3, 3), 8, groups=2, pads=[1, 1, 1, 1], strides=[2, 1], second=True),
+    *window("depthwise", 2, (6, 5), 5, (3, 3), 5, groups=5, pads=[1, 1, 1, 1], second=True),
+    *window("depthwise multiplier", 1, (6, 7), 4, (3, 2), 12, groups=4, strides=[2, 1], dilations=[1, 2]),
+    *window("depthwise wide", 1, (3, 4), 83, (2, 2), 83, groups=83, pads=[0, 1, 1, 0]),
+    *window("depthwise stride", 1, (7, 7), 3, (3, 3), 3, groups=3, strides=[2, 3], pads=[1, 0, 2, 2]),
+    *window("line", 2, (9,), 4, (3,), 5, strides=[2], pads=[2, 0]),
+    *window("causal line", 1, (8,), 3, (3,), 2, dilations=[2], pads=[4, 0]),
+    *window("depthwise line", 1, (8,), 3, (2,), 6, groups=3),
+    *window("volume", 1, (4, 3, 5), 2, (2, 3, 2), 3, strides=[1, 2, 2], pads=[0, 1, 1, 1, 0, 1], second=True),
+    *window("depthwise volume", 1, (4, 3, 4), 2, (2, 2, 3), 4, groups=2, pads=[0, 1, 1, 0, 1, 1]),
+    *window("whole image", 2, (3, 3), 2, (3, 3), 4),
+    *window("no images", 0, (4, 4), 3, (3, 3), 2),
+    *window("no images depthwise", 0, (4, 4), 3, (3, 3), 3, groups=3),
+]

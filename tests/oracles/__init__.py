@@ -1,0 +1,1 @@
+"""Naive float64 versions of ops, which nobody optimizes. NumPy only."""
