@@ -1,0 +1,49 @@
+// The op contract: typed calls, inference on its own, and the checks every call goes through.
+#include <vector>
+
+#include "check.h"
+#include "kcore/ops.h"
+#include "ops/op.h"
+
+using namespace kcore;
+
+static void test_typed_call() {
+  std::vector<float> a{1, 2, 3, 4, 5, 6}, row{10, 20, 30}, y(6);
+  run(ops::add{}, {{a.data(), {2, 3}}, {row.data(), {3}}}, {{y.data(), {2, 3}}});
+  CHECK((y == std::vector<float>{11, 22, 33, 14, 25, 36}));
+
+  run(ops::transpose{.axes = {1, 0}}, {{a.data(), {2, 3}}}, {{y.data(), {3, 2}}});
+  CHECK((y == std::vector<float>{1, 4, 2, 5, 3, 6}));
+}
+
+static void test_infer() {
+  const Views inputs = {{static_cast<float*>(nullptr), {2, 3}}};
+  CHECK((infer(ops::reshape{.shape = {3, -1}}, inputs)[0].shape == Shape{3, 2}));
+  CHECK(infer(ops::isnan{}, inputs)[0].dtype == DType::boolean);
+}
+
+static void test_errors() {
+  std::vector<float> a(6), y(6);
+  std::vector<double> d(6);
+  CHECK_THROWS(run(ops::add{}, {{a.data(), {2, 3}}, {a.data(), {3, 2}}}, {{y.data(), {2, 3}}}),
+               "[add] expected shapes that broadcast, received (2, 3) and (3, 2)");
+  CHECK_THROWS(run(ops::add{}, {{a.data(), {6}}, {d.data(), {6}}}, {{y.data(), {6}}}), "[add] expected b of the same dtype");
+  CHECK_THROWS(run(ops::exp{}, {{a.data(), {6}}}, {{y.data(), {5}}}), "[exp] expected output 0");
+  CHECK_THROWS(run(ops::exp{}, {}, {{y.data(), {5}}}), "[exp] expected a tensor for x");
+  CHECK_THROWS(run(ops::exp{}, {{a.data(), {6}}, {a.data(), {6}}}, {{y.data(), {6}}}), "at most 1 inputs");
+  CHECK_THROWS(infer(ops::full{.shape = {std::int64_t{1} << 40, std::int64_t{1} << 40}}, {}), "[full]");
+}
+
+static void test_registry() {
+  CHECK(find_op("matmul") != nullptr);
+  CHECK(find_op("no_such_op") == nullptr);
+  for (const OpDef& def : all_ops()) CHECK(!def.outputs.empty());
+}
+
+int main() {
+  test_typed_call();
+  test_infer();
+  test_errors();
+  test_registry();
+  return failures != 0;
+}
