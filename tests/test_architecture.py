@@ -12,9 +12,11 @@ ROOT = Path(__file__).parent.parent
 CSRC = ["api", "base", "kernels", "ops", "program", "python"]  # each includes only itself and what comes before
 PYTHON = [
     ("_core",),
+    ("tree", "naming"),
     ("autograd",),
-    ("tree", "naming", "lookup", "dtype_policies"),
+    ("dtype_policies",),
     ("graph",),
+    ("saving", "lookup"),  # how objects become configs; the files of whole models reach upward only when called
     ("ops", "random"),
     ("activations", "initializers", "regularizers", "constraints"),
     ("losses", "metrics"),
@@ -22,7 +24,6 @@ PYTHON = [
     ("optimizers",),
     ("callbacks",),
     ("models",),
-    ("saving",),
 ]
 
 
