@@ -23,6 +23,8 @@ from kcore.saving.serialization import deserialize_keras_object, serialize_keras
 if TYPE_CHECKING:
     from kcore.saving.api import load_model, load_weights, save_model, save_weights
 
+_FILES = ("load_model", "load_weights", "model_from_json", "model_to_json", "save_model", "save_weights")
+
 __all__ = [
     "CustomObjectScope",
     "custom_object_scope",
@@ -40,6 +42,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("load_model", "load_weights", "save_model", "save_weights"):
+    if name in _FILES:
         return getattr(importlib.import_module("kcore.saving.api"), name)
     raise AttributeError(f"module 'kcore.saving' has no attribute '{name}'")

@@ -94,9 +94,9 @@ def _modernize(config: dict) -> dict:
         name = "Functional"
     cls = names.find_class(name, "keras.layers") or names.find_class(name, "keras.models")
     public = names.public_name_of_class(cls) if cls is not None else None
-    modern = {**config, "class_name": name, "config": inner, "module": public[0] if public else None}
-    modern["registered_name"] = None if public else name
-    return modern
+    # As registered name it lets a custom class of this name take precedence, as it does in Keras's legacy files.
+    module = public[0] if public else None
+    return {**config, "class_name": name, "config": inner, "module": module, "registered_name": name}
 
 
 def _modern_lambda(config: dict) -> dict:

@@ -256,13 +256,14 @@ def _find_function(config: dict, custom: dict[str, Any], module_objects: dict | 
 def _find_class(config: dict, custom: dict[str, Any], module_objects: dict | None) -> Any:
     name, module = config["class_name"], config.get("module")
     registered = config.get("registered_name")
-    for key in (registered, name):
+    ours = module is None or module.split(".")[0] in ("keras", "kcore", "builtins")
+    # What was written as a class of the library is not replaced by a custom one of the same name.
+    for key in (registered, name) if registered or not module or not ours else ():
         if key is not None and custom.get(key) is not None:
             return custom[key]
     if module_objects and name in module_objects:
         return module_objects[name]
-    # An explicit module that is not Keras's belongs to a custom class, which must be registered.
-    if module is None or module == "builtins" or module.split(".")[0] in ("keras", "kcore"):
+    if ours:
         found = names.find_class(name, module)
         if found is not None and not (module is None and registered and registered != name):
             return found
