@@ -42,9 +42,9 @@ void check_target(Infer& c, int at) {
   c.require_dtype(at, c.dtype(at - 1));
 }
 
+// Labels may be of any dtype but bool: they often come as floats.
 void check_labels(Infer& c, int at) {
-  c.require(c.dtype(at) == DType::int32 || c.dtype(at) == DType::int64, "expected ", c.name(at),
-            " of dtype int32 or int64, received ", c.dtype(at));
+  c.require(c.dtype(at) != DType::boolean, "expected ", c.name(at), " of a numeric dtype, received bool");
   c.require_shape(at, rows_of(c.shape(at - 1)));
 }
 
@@ -52,18 +52,19 @@ void check_epsilon(const Infer& c, double epsilon) {
   c.require(epsilon >= 0 && epsilon < 0.5, "expected an epsilon in [0, 0.5), received ", epsilon);
 }
 
-// The labels as int64, each in [0, classes).
+// The labels as int64, each in [0, classes). A NaN is in no range.
 const std::int64_t* checked_labels(Run& c, int at, std::int64_t classes) {
   const std::int64_t count = c.shape(at).size();
-  const std::int64_t* labels = c.input<std::int64_t>(at);
-  if (c.dtype(at) == DType::int32) {
-    std::int64_t* wide = c.scratch<std::int64_t>(count);
-    std::copy_n(c.input<std::int32_t>(at), count, wide);
-    labels = wide;
-  }
-  for (std::int64_t i = 0; i < count; ++i)
-    if (labels[i] < 0 || labels[i] >= classes)
-      c.fail("expected labels in [0, ", classes, "), received ", labels[i], " at position ", i);
+  std::int64_t* labels = c.scratch<std::int64_t>(count);
+  for_dtype(c.dtype(at), [&](auto zero) {
+    using T = decltype(zero);
+    const T* given = c.input<T>(at);
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (!(given[i] >= T(0) && static_cast<double>(given[i]) < static_cast<double>(classes)))
+        c.fail("expected labels in [0, ", classes, "), received ", +given[i], " at position ", i);
+      labels[i] = static_cast<std::int64_t>(given[i]);
+    }
+  });
   return labels;
 }
 
