@@ -125,6 +125,11 @@ from kcore.ops.elementwise import (
 from kcore.ops.indexing import (
     get_item,
 )
+from kcore.ops.loss import (
+    binary_crossentropy,
+    categorical_crossentropy,
+    sparse_categorical_crossentropy,
+)
 from kcore.ops.matmul import (
     dot,
     inner,
@@ -132,6 +137,36 @@ from kcore.ops.matmul import (
     outer,
     tensordot,
     vdot,
+)
+from kcore.ops.norm import (
+    batch_normalization,
+    layer_normalization,
+    moments,
+    normalize,
+    rms_normalization,
+)
+from kcore.ops.pool import (
+    average_pool,
+    max_pool,
+)
+from kcore.ops.reduce import (
+    all,
+    amax,
+    amin,
+    any,
+    argmax,
+    argmin,
+    average,
+    count_nonzero,
+    logsumexp,
+    max,
+    mean,
+    min,
+    norm,
+    prod,
+    std,
+    sum,
+    var,
 )
 from kcore.ops.shape import (
     broadcast_to,
@@ -157,4 +192,8 @@ from kcore.ops.shape import (
     transpose,
     unstack,
     vstack,
+)
+from kcore.ops.softmax import (
+    log_softmax,
+    softmax,
 )

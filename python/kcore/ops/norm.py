@@ -51,7 +51,9 @@ def batch_norm_inference_vjp(x, mean, variance, gamma, beta, epsilon):
     return y if beta is None else ew.add(y, beta)
 
 
-def batch_norm_train(x: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+def batch_norm_train(
+    x: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float
+) -> tuple[Tensor, Tensor, Tensor]:
     """Normalizes x (..., C) with its own statistics.
 
     Args:
@@ -103,7 +105,12 @@ def batch_norm_grad_vjp(dy, x, gamma, mean, variance, epsilon):
 
 @public
 def layer_normalization(
-    x: Any, gamma: Any = None, beta: Any = None, axis: int | Sequence[int] = -1, epsilon: float | None = None, **kwargs: Any
+    x: Any,
+    gamma: Any = None,
+    beta: Any = None,
+    axis: int | Sequence[int] = -1,
+    epsilon: float | None = None,
+    **kwargs: Any,
 ) -> Tensor:
     """x with mean 0 and variance 1 over some axes of each sample, times gamma, plus beta (Ba et al., 2016).
 
@@ -119,7 +126,7 @@ def layer_normalization(
     """
     rms_scaling = kwargs.pop("rms_scaling", False)
     if kwargs:
-        raise TypeError(f"[layer_normalization] expected no argument but rms_scaling beside the named ones, received {kwargs}")
+        raise TypeError(f"[layer_normalization] expected rms_scaling as the only further argument, received {kwargs}")
     x = as_float(x)
     epsilon = config.epsilon() if epsilon is None else float(epsilon)
     axes = sorted(reduce.axes_of(axis, x.ndim, "layer_normalization"))
@@ -177,7 +184,9 @@ def layer_norm_grad_vjp(dy, x, gamma, mean, variance, epsilon, dims):
 
 
 @public
-def moments(x: Any, axes: int | Sequence[int], keepdims: bool = False, synchronized: bool = False) -> tuple[Tensor, Tensor]:
+def moments(
+    x: Any, axes: int | Sequence[int], keepdims: bool = False, synchronized: bool = False
+) -> tuple[Tensor, Tensor]:
     """Mean and variance (divided by n) of x over some axes.
 
     Raises:

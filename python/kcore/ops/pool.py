@@ -28,10 +28,8 @@ def _same_pads(length: int, window: int, stride: int) -> tuple[int, int]:
 def _pool(op: str, x: Tensor, pool_size: Any, strides: Any, padding: str, data_format: str | None) -> Tensor:
     dims = x.ndim - 2
     if not 1 <= dims <= 3:
-        raise ValueError(f"[{op}] expected inputs (batch, 1 to 3 spatial dimensions, channels), received shape {x.shape}")
-    data_format = data_format or config.image_data_format()
-    if data_format not in ("channels_last", "channels_first"):
-        raise ValueError(f"[{op}] expected data_format 'channels_last' or 'channels_first', received {data_format!r}")
+        raise ValueError(f"[{op}] expected inputs with 1 to 3 spatial dimensions, received shape {x.shape}")
+    data_format = config.standardize_data_format(data_format)
     if padding not in ("valid", "same"):
         raise ValueError(f"[{op}] expected padding 'valid' or 'same', received {padding!r}")
     window = _per_dimension(pool_size, dims, "pool_size", op)

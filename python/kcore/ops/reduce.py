@@ -228,8 +228,8 @@ def average(x: Any, axis: Axis = None, weights: Any = None) -> Tensor:
         axes = axes_of(axis, x.ndim, "average")
         if axis is None or weights.shape != tuple(x.shape[a] for a in axes) or len(axes) != 1:
             raise ValueError(
-                f"[average] expected weights of the shape of x {x.shape}, or one for each element of one axis, received "
-                f"shape {weights.shape} with axis={axis}"
+                f"[average] expected weights of the shape of x {x.shape}, or one for each element of one axis, "
+                f"received shape {weights.shape} with axis={axis}"
             )
         weights = broadcast_to(reshape(weights, [n if i in axes else 1 for i, n in enumerate(x.shape)]), x.shape)
     return ew.divide(sum(ew.multiply(x, weights), axis), sum(weights, axis))
