@@ -48,8 +48,10 @@ class CallSignature:
         try:
             bound = self.signature.bind(*args, **kwargs).arguments
         except TypeError as error:
-            raise TypeError(f"{error}; call{self.signature} received {len(args)} positional argument(s) and the keywords "
-                            f"{sorted(kwargs)}") from None  # fmt: skip
+            raise TypeError(
+                f"{error}; expected the arguments of call{self.signature}, received {len(args)} positional and the "
+                f"keywords {sorted(kwargs)}"
+            ) from None
         for parameter in self.signature.parameters.values():
             if parameter.kind is parameter.VAR_KEYWORD:
                 bound.update(bound.pop(parameter.name, {}))

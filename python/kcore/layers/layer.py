@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -26,8 +26,8 @@ class Layer(State, Operation):
     """Base class of layers.
 
     A subclass creates sublayers in `__init__`, variables in `build(input_shape)` with `add_weight`, and computes in
-    `call(inputs)`. It is built by its first call. `build` may have one parameter (the shape of the first argument of `call`)
-    or one per tensor argument, named after it (`query_shape`, `value_shape`).
+    `call(inputs)`. It is built by its first call. `build` may have one parameter (the shape of the first argument of
+    `call`) or one per tensor argument, named after it (`query_shape`, `value_shape`).
 
     Args:
         activity_regularizer: Regularizer (or its name) of the outputs; its value is added to the losses.
@@ -96,8 +96,8 @@ class Layer(State, Operation):
         """
         if not self.built and any(not layer.built for layer in self._layers):
             warnings.warn(
-                f"`build()` was called on layer {self.name!r}, which has no `build()` method of its own but has sublayers "
-                "that are not built. Implement `build()`, or call the layer on data.",
+                f"`build()` was called on layer {self.name!r}, which has no `build()` method of its own but has "
+                "sublayers that are not built. Implement `build()`, or call the layer on data.",
                 stacklevel=2,
             )
 
@@ -123,15 +123,19 @@ class Layer(State, Operation):
     def _maybe_build(self, arguments: dict[str, Any]) -> None:
         if self.built:
             return
+        shapes = {f"{name}_shape": _shapes(value) for name, value in tensor_arguments(arguments).items()}
         with self._scope():
             if getattr(type(self).build, "is_default", False):
                 self._path = current_path()
+                self._note_default_build(shapes)
                 self.built = True
-                self._unlocked_until_called = True
+                self._unlocked_until_called = True  # sublayers build themselves in `call`
             else:
-                shapes = {f"{name}_shape": _shapes(value) for name, value in tensor_arguments(arguments).items()}
                 self.build(**_shapes_for(type(self).build, shapes))
             self._post_build()
+
+    def _note_default_build(self, shapes: dict[str, Any]) -> None:
+        """Called in place of `build` where there is none; for subclasses."""
 
     def _post_build(self) -> None:
         """Called once the layer is built; for subclasses."""
@@ -192,6 +196,10 @@ class Layer(State, Operation):
         self._track_variable(variable)
         return variable
 
+    def add_variable(self, shape: tuple, initializer: Any, dtype: Any = None, **kwargs: Any) -> Variable:
+        """Another name of add_weight."""
+        return self.add_weight(shape=shape, initializer=initializer, dtype=dtype, **kwargs)
+
     # --- dtypes -----------------------------------------------------------------------------------------------------
 
     @property
@@ -229,6 +237,39 @@ class Layer(State, Operation):
         """The computation. May take `training` and `mask` (or `NAME_mask` for each of several tensor arguments)."""
         raise NotImplementedError(f"[{type(self).__name__}] expected a `call()` method, found none")
 
+    def stateless_call(
+        self,
+        trainable_variables: list,
+        non_trainable_variables: list,
+        *args: Any,
+        return_losses: bool = False,
+        **kwargs: Any,
+    ) -> tuple:
+        """The call with other values in place of the variables', which stay as they are.
+
+        Args:
+            trainable_variables, non_trainable_variables: Values in the order of the properties of these names.
+            return_losses: Whether the losses are returned, too.
+
+        Returns:
+            The outputs, the values of the non-trainable variables after the call, and the losses if wanted.
+        """
+        variables = self.trainable_variables + self.non_trainable_variables
+        values = [*trainable_variables, *non_trainable_variables]
+        if len(values) != len(variables):
+            raise ValueError(f"[stateless_call] expected {len(variables)} values, received {len(values)}")
+        before = [variable.value for variable in variables]
+        try:
+            for variable, value in zip(variables, values):
+                variable.assign(value)
+            outputs = self(*args, **kwargs)
+            after = [variable.value for variable in self.non_trainable_variables]
+            losses = self.losses if return_losses else None
+        finally:
+            for variable, value in zip(variables, before):
+                variable.assign(value)
+        return (outputs, after, losses) if return_losses else (outputs, after)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._check_initialized()
         signature = self._call_signature()
@@ -248,14 +289,7 @@ class Layer(State, Operation):
                 assert_input_compatibility(self.input_spec, first, self.name)
             self._maybe_build(arguments)
 
-            # training: what was passed, else that of the call around this one, else the default of `call`.
-            training = arguments["training"] if "training" in arguments else context.training
-            if training is None and "training" not in arguments:
-                training = signature.defaults.get("training")
-            if "training" not in kwargs and "training" not in arguments and signature.accepts("training"):
-                if training is not None:
-                    kwargs["training"] = training
-            context.training = training
+            self._fill_in_training(signature, arguments, kwargs)
             self._fill_in_masks(signature, arguments, kwargs)
 
             self._call_number = context.number
@@ -294,13 +328,10 @@ class Layer(State, Operation):
         if isinstance(value, (list, tuple, dict)):
             return tree.map_structure(self._convert, value)
         if isinstance(value, KerasTensor):
-            return self._cast(value)
+            return value  # cast where its shape is inferred, and again when the model runs
         if isinstance(value, (Tensor, Variable, np.ndarray, np.generic)) or hasattr(value, "__array__"):
             if isinstance(value, np.ndarray) and value.dtype.kind in "OUSMmV":
-                raise TypeError(
-                    f"[{type(self).__name__}] expected numbers, received a NumPy array of dtype {value.dtype} "
-                    f'(layer "{self.name}")'
-                )
+                raise TypeError(f"[{type(self).__name__}] expected numbers, received a NumPy array of {value.dtype}")
             tensor = convert_to_tensor(value)
             cast = self._cast(tensor)
             if cast is not tensor and tensor.keras_mask is not None:
@@ -312,10 +343,6 @@ class Layer(State, Operation):
         dtype = self._dtype_policy.array_dtype
         if not self.autocast or x.dtype == dtype or "float" not in x.dtype or "float" not in dtype:
             return x
-        if isinstance(x, KerasTensor):
-            from kcore import ops
-
-            return ops.cast(x, dtype)
         return convert_to_tensor(x, dtype)
 
     def _check_positional(self, args: tuple) -> None:
@@ -325,20 +352,28 @@ class Layer(State, Operation):
                     f"[{type(self).__name__}] expected tensors as positional arguments, received {arg!r} of type "
                     f"{type(arg).__name__}; pass it by keyword"
                 )
-        if args and args[0] is None and not getattr(self.input_spec, "optional", False):
-            if "inputs" not in self._call_signature().defaults and self._none_is_no_input():
-                raise ValueError(f"[{type(self).__name__}] expected tensors as inputs, received None")
+        if args and args[0] is None:
+            raise ValueError(f"[{type(self).__name__}] expected tensors as inputs, received None")
 
-    def _none_is_no_input(self) -> bool:
-        return True
+    def _fill_in_training(self, signature: CallSignature, arguments: dict, kwargs: dict) -> None:
+        """`training` is what was passed, else that of the call around this one, else the default of `call`."""
+        if "training" in arguments:
+            context.training = arguments["training"]
+            return
+        if context.training is None:
+            context.training = signature.defaults.get("training")
+        if context.training is not None and signature.accepts("training"):
+            kwargs["training"] = context.training
 
     def _fill_in_masks(self, signature: CallSignature, arguments: dict, kwargs: dict) -> None:
         tensors = tensor_arguments(arguments)
         if len(tensors) == 1:
-            if signature.accepts("mask") and arguments.get("mask") is None and len(arguments) <= len(signature.names):
-                value = next(iter(tensors.values()))
-                if "mask" not in arguments or "mask" in kwargs:
-                    kwargs["mask"] = tree.map_structure(_mask_of, value)
+            if (
+                signature.accepts("mask")
+                and arguments.get("mask") is None
+                and ("mask" in kwargs or "mask" not in arguments)
+            ):
+                kwargs["mask"] = tree.map_structure(_mask_of, next(iter(tensors.values())))
             return
         for name, value in tensors.items():
             mask_name = f"{name}_mask"
@@ -356,13 +391,12 @@ class Layer(State, Operation):
                 for output, mask in zip(tree.flatten(outputs), tree.flatten(masks)):
                     if mask is not None and isinstance(output, TENSORS) and output.keras_mask is None:
                         output.keras_mask = mask
-        elif any(_mask_of(leaf) is not None for leaf in _leaves(inputs)):
-            if not any(_mask_of(leaf) is not None for leaf in _leaves(outputs)):
-                warnings.warn(
-                    f"Layer {self.name!r} (of type {type(self).__name__}) was passed an input with a mask attached to it. "
-                    "It does not support masking, so the layers after it will not see the mask.",
-                    stacklevel=3,
-                )
+        elif _has_mask(inputs) and not _has_mask(outputs):
+            warnings.warn(
+                f"Layer {self.name!r} (of type {type(self).__name__}) was passed an input with a mask attached to it. It "
+                "does not support masking, so the layers after it will not see the mask.",
+                stacklevel=3,
+            )
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """The mask of the outputs; that of the inputs unless overridden. Used where `supports_masking` is True."""
@@ -373,12 +407,18 @@ class Layer(State, Operation):
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """KerasTensors of the outputs for KerasTensor inputs."""
         if getattr(type(self).compute_output_shape, "is_default", False):
-            return compute_output_spec(self.call, *args, **kwargs)
+            return compute_output_spec(self._call_cast, *args, **kwargs)
         tensors = tensor_arguments(self._call_signature().bind(args, kwargs))
         shapes = {f"{name}_shape": _shapes(value) for name, value in tensors.items()}
         shape = self.compute_output_shape(**_shapes_for(type(self).compute_output_shape, shapes))
         dtype = self._dtype_policy.array_dtype
         return tree.map_shape_structure(lambda s: KerasTensor(s, dtype), shape)
+
+    def _call_cast(self, *args: Any, **kwargs: Any) -> Any:
+        if self._convert_input_args:
+            args = tuple([self._convert(arg) for arg in args])
+            kwargs = {key: self._convert(value) for key, value in kwargs.items()}
+        return self.call(*args, **kwargs)
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """The shape of the outputs (a tuple, or a nest of tuples) for the shapes of the inputs; None stays None.
@@ -506,8 +546,8 @@ def _mask_of(x: Any) -> Any:
     return getattr(x, "keras_mask", None)
 
 
-def _leaves(x: Any) -> Iterator[Any]:
-    return iter(tree.flatten(x)) if isinstance(x, (list, tuple, dict)) else iter((x,))
+def _has_mask(x: Any) -> bool:
+    return any(_mask_of(leaf) is not None for leaf in tree.flatten(x))
 
 
 def _name_layer(error: Exception, name: str) -> None:
