@@ -463,5 +463,5 @@ def test_arguments(tmp_path):
     model.save_weights(tmp_path / "m.weights.h5")
     os.rename(tmp_path / "m.weights.h5", tmp_path / "m.h5")
     for call in (kcore.models.load_model, model.load_weights):
-        with pytest.raises(ValueError, match="expected a legacy .h5 file"):
+        with pytest.raises(ValueError, match=r"expected a legacy .h5 file"):
             call(tmp_path / "m.h5")

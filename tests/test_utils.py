@@ -1,8 +1,10 @@
 """Downloads, labels, padding, pictures, folders of data, diagrams."""
 
 import hashlib
+import http.server
 import os
 import tarfile
+import threading
 import zipfile
 from pathlib import Path
 
@@ -41,6 +43,34 @@ def test_get_file_replaces_a_damaged_cached_file(server):
     sha = hashlib.sha256(b"hello").hexdigest()
     path = utils.get_file(origin=str(server / "a.txt"), cache_dir=server / "cache", file_hash=sha)
     assert Path(path).read_text() == "hello"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves 200,000 bytes at /whole, half of what it promises at /cut, and nothing else."""
+
+    def do_GET(self):
+        self.send_response(200 if self.path in ("/whole", "/cut") else 404)
+        self.send_header("Content-Length", "200000")
+        self.end_headers()
+        self.wfile.write(b"x" * {"/whole": 200_000, "/cut": 100_000}.get(self.path, 0))
+
+    def log_message(self, *_):
+        pass
+
+
+def test_get_file_over_http(tmp_path):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        assert Path(utils.get_file(origin=f"{url}/whole", cache_dir=tmp_path)).read_bytes() == b"x" * 200_000
+        for name in ("cut", "absent"):
+            with pytest.raises(ConnectionError, match="get_file"):
+                utils.get_file(origin=f"{url}/{name}", cache_dir=tmp_path)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert os.listdir(tmp_path / "datasets") == ["whole"]
 
 
 @pytest.mark.parametrize("kind", ["tar", "zip"])

@@ -1,4 +1,4 @@
-"""Files exchanged with Keras on JAX, both ways: same layout, predictions, optimizer state, and training that goes on."""
+"""Files exchanged with Keras on JAX, both ways: layout, predictions, optimizer state, and training that goes on."""
 
 import json
 import os
@@ -172,7 +172,7 @@ def trained(k, build, x, y):
 
 
 def assert_equal_models(ours, theirs, x, y, build):
-    """Weights and optimizer states the same bits; predictions, evaluation and two further epochs to float32 rounding."""
+    """Weights and optimizer states bit by bit; predictions, evaluation and two further epochs to float32 rounding."""
     assert [w.path.split("/")[-1] for w in ours.weights] == [w.path.split("/")[-1] for w in theirs.weights]
     for a, b in zip(ours.weights, theirs.weights):
         np.testing.assert_array_equal(a.numpy(), np.asarray(b))
