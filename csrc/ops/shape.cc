@@ -270,6 +270,28 @@ void run(const place& op, Run& c) {
   copy.run(c.input(0), c.output<char>(0) + begin * size, size);
 }
 
+// x moved by `shift` along an axis; what falls off one end comes back at the other.
+void infer(const roll& op, Infer& c) {
+  c.axis(op.axis, c.shape(0).rank());
+  c.out(c.in(0));
+}
+void run(const roll& op, Run& c) {
+  const Shape& x = c.shape(0);
+  const int axis = static_cast<int>(op.axis < 0 ? op.axis + x.rank() : op.axis);
+  const std::int64_t n = x[axis], inner = stride_of(x, axis), outer = x.count(0, axis);
+  const std::int64_t by = (op.shift % n + n) % n, size = size_of(c.dtype(0));
+  // Two blocks change places: the last `by` slices come first.
+  const auto move = [&](std::int64_t from, std::int64_t to, std::int64_t count) {
+    if (count == 0) return;
+    StridedCopy copy;
+    copy.add(outer, n * inner, n * inner);
+    copy.add(count * inner, 1, 1);
+    copy.run(c.input<char>(0) + from * inner * size, c.output<char>(0) + to * inner * size, size);
+  };
+  move(n - by, 0, by);
+  move(0, by, n - by);
+}
+
 void infer(const full& op, Infer& c) { c.out(op.dtype, attribute_shape(c, op.shape)); }
 void run(const full& op, Run& c) { fill(c.output(0), c.out(0), op.value); }
 

@@ -68,6 +68,10 @@ CASES = [
         **_exact,
     ),
     Case("place", [normal(3)], _place, attrs={"shape": [9], "start": [8], "step": [-4]}, name="reversed", **_exact),
+    *(
+        Case("roll", [normal(3, 5, 2)], lambda x, shift, axis: np.roll(x, shift, axis), attrs=attrs, **_exact)
+        for attrs in [{"shift": 2, "axis": 1}, {"shift": -7, "axis": -1}, {"shift": 0, "axis": 0}]
+    ),
     Case(
         "full",
         [],

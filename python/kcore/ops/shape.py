@@ -220,14 +220,16 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Tensor:
     x = as_tensor(x)
     if axis is None:
         return reshape(roll(ravel(x), shift, 0), x.shape)
-    shifts, axes = _ints(shift), [normalize_axis(a, x.ndim, "roll") for a in _ints(axis)]
+    shifts, axes = _ints(shift), _ints(axis)
     shifts = shifts * len(axes) if len(shifts) == 1 else shifts
-    for by, a in zip(shifts, axes):
-        n = x.shape[a]
-        by = by % n if n else 0
-        if by:
-            x = concatenate([_window(x, a, n - by, by), _window(x, a, 0, n - by)], a)
+    for by, a in zip(shifts, axes, strict=True):
+        x = apply("roll", (x,), {"shift": by, "axis": a})
     return x
+
+
+@vjp("roll")
+def roll_vjp(node, dy):
+    return [apply("roll", (dy,), {"shift": -node.attrs["shift"], "axis": node.attrs["axis"]})]
 
 
 @public
