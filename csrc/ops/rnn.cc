@@ -97,12 +97,12 @@ void run(const simple_rnn& op, Run& c) {
 }
 
 void infer(const simple_rnn_grad& op, Infer& c) {
-  infer_rnn(c, {.c0 = -1, .kernel = 2, .bias = -1, .mask = 4, .gates = 1, .bias_rows = 1});
+  infer_rnn(c, {.c0 = -1, .kernel = 2, .bias = 4, .mask = 5, .gates = 1, .bias_rows = 1});
   require_activation(c, op.activation);
   const Shape y = {c.shape(0)[0], c.shape(0)[1], c.shape(3)[0]};
-  c.require_shape(5, y);
-  if (c.has(6)) c.require_shape(6, y);
-  if (c.has(7)) c.require_shape(7, c.shape(1));
+  c.require_shape(6, y);
+  if (c.has(7)) c.require_shape(7, y);
+  if (c.has(8)) c.require_shape(8, c.shape(1));
   for (int i = 0; i < 4; ++i) c.out(c.in(i));
   c.out(c.dtype(0), {y[2]});
 }
@@ -110,11 +110,11 @@ void infer(const simple_rnn_grad& op, Infer& c) {
 void run(const simple_rnn_grad& op, Run& c) {
   for_floating(c.dtype(0), [&](auto tag) {
     using T = decltype(tag);
-    const Sequence seq(c, 2, 4, op.go_backwards);
+    const Sequence seq(c, 2, 5, op.go_backwards);
     const std::int64_t units = seq.units, rows = seq.batch * seq.steps, state = seq.batch * units;
     const T *x = c.input<T>(0), *h0 = c.input<T>(1), *kernel = c.input<T>(2), *recurrent_kernel = c.input<T>(3);
-    const T *y = c.input<T>(5), *dy = c.input<T>(6);
-    T* dh = copy_or_zeros<T>(c, 7, state);
+    const T *y = c.input<T>(6), *dy = c.input<T>(7);
+    T* dh = copy_or_zeros<T>(c, 8, state);
     T* dh_recurrent = zero_scratch<T>(c, state);
     T* dz = c.scratch<T>(rows * units);
     seq.for_blocks([&](const Sequence::Block& block) {

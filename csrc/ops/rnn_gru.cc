@@ -44,13 +44,13 @@ void run(const gru& op, Run& c) {
 }
 
 void infer(const gru_grad& op, Infer& c) {
-  infer_rnn(c, {.c0 = -1, .kernel = 2, .bias = -1, .mask = 4, .gates = 3, .bias_rows = 1});
+  infer_rnn(c, {.c0 = -1, .kernel = 2, .bias = 4, .mask = 5, .gates = 3, .bias_rows = op.reset_after ? 2 : 1});
   const std::int64_t batch = c.shape(0)[0], steps = c.shape(0)[1], units = c.shape(3)[0];
-  c.require_shape(5, {batch, steps, units});
-  c.require_shape(6, {batch, steps, 3 * units});
-  c.require_shape(7, {batch, steps, units});
-  if (c.has(8)) c.require_shape(8, {batch, steps, units});
-  if (c.has(9)) c.require_shape(9, {batch, units});
+  c.require_shape(6, {batch, steps, units});
+  c.require_shape(7, {batch, steps, 3 * units});
+  c.require_shape(8, {batch, steps, units});
+  if (c.has(9)) c.require_shape(9, {batch, steps, units});
+  if (c.has(10)) c.require_shape(10, {batch, units});
   for (int i = 0; i < 4; ++i) c.out(c.in(i));
   c.out(c.dtype(0), op.reset_after ? Shape{2, 3 * units} : Shape{3 * units});
 }
@@ -58,11 +58,11 @@ void infer(const gru_grad& op, Infer& c) {
 void run(const gru_grad& op, Run& c) {
   for_floating(c.dtype(0), [&](auto tag) {
     using T = decltype(tag);
-    const Sequence seq(c, 2, 4, op.go_backwards);
+    const Sequence seq(c, 2, 5, op.go_backwards);
     const std::int64_t units = seq.units, width = 3 * units, rows = seq.batch * seq.steps, state = seq.batch * units;
     const T *x = c.input<T>(0), *h0 = c.input<T>(1), *kernel = c.input<T>(2), *recurrent_kernel = c.input<T>(3);
-    const T *y = c.input<T>(5), *gates = c.input<T>(6), *inner = c.input<T>(7), *dy = c.input<T>(8);
-    T* dh = copy_or_zeros<T>(c, 9, state);
+    const T *y = c.input<T>(6), *gates = c.input<T>(7), *inner = c.input<T>(8), *dy = c.input<T>(9);
+    T* dh = copy_or_zeros<T>(c, 10, state);
     T *dh_recurrent = zero_scratch<T>(c, state), *dinner = c.scratch<T>(state);
     T* dgates = c.scratch<T>(rows * width);
     T* drecurrent = op.reset_after ? c.scratch<T>(rows * width) : dgates;

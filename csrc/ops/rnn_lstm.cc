@@ -45,13 +45,13 @@ void run(const lstm& op, Run& c) {
 }
 
 void infer(const lstm_grad&, Infer& c) {
-  infer_rnn(c, {.c0 = 2, .kernel = 3, .bias = -1, .mask = 5, .gates = 4, .bias_rows = 1});
+  infer_rnn(c, {.c0 = 2, .kernel = 3, .bias = 5, .mask = 6, .gates = 4, .bias_rows = 1});
   const std::int64_t batch = c.shape(0)[0], steps = c.shape(0)[1], units = c.shape(4)[0];
-  c.require_shape(6, {batch, steps, units});
-  c.require_shape(7, {batch, steps, 4 * units});
-  c.require_shape(8, {batch, steps, units});
-  if (c.has(9)) c.require_shape(9, {batch, steps, units});
-  for (int i = 10; i <= 11; ++i)
+  c.require_shape(7, {batch, steps, units});
+  c.require_shape(8, {batch, steps, 4 * units});
+  c.require_shape(9, {batch, steps, units});
+  if (c.has(10)) c.require_shape(10, {batch, steps, units});
+  for (int i = 11; i <= 12; ++i)
     if (c.has(i)) c.require_shape(i, {batch, units});
   for (int i = 0; i < 5; ++i) c.out(c.in(i));
   c.out(c.dtype(0), {4 * units});
@@ -60,12 +60,12 @@ void infer(const lstm_grad&, Infer& c) {
 void run(const lstm_grad& op, Run& c) {
   for_floating(c.dtype(0), [&](auto tag) {
     using T = decltype(tag);
-    const Sequence seq(c, 3, 5, op.go_backwards);
+    const Sequence seq(c, 3, 6, op.go_backwards);
     const std::int64_t units = seq.units, width = 4 * units, rows = seq.batch * seq.steps, state = seq.batch * units;
     const T *x = c.input<T>(0), *h0 = c.input<T>(1), *c0 = c.input<T>(2), *kernel = c.input<T>(3);
-    const T *recurrent_kernel = c.input<T>(4), *y = c.input<T>(6), *gates = c.input<T>(7), *cells = c.input<T>(8);
-    const T* dy = c.input<T>(9);
-    T *dh = copy_or_zeros<T>(c, 10, state), *dc = copy_or_zeros<T>(c, 11, state);
+    const T *recurrent_kernel = c.input<T>(4), *y = c.input<T>(7), *gates = c.input<T>(8), *cells = c.input<T>(9);
+    const T* dy = c.input<T>(10);
+    T *dh = copy_or_zeros<T>(c, 11, state), *dc = copy_or_zeros<T>(c, 12, state);
     T* dh_recurrent = zero_scratch<T>(c, state);
     T* dgates = c.scratch<T>(rows * width);
     seq.for_blocks([&](const Sequence::Block& block) {
