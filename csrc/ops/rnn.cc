@@ -3,27 +3,6 @@
 
 namespace kcore::ops {
 
-template <class T>
-void matrix_product(std::int64_t m, std::int64_t n, std::int64_t k, Operand<T> a, Operand<T> b, T* c,
-                    std::int64_t ldc) {
-  auto at = [](const Operand<T>& x, std::int64_t i, std::int64_t j) {
-    return x.transposed ? x.data[j * x.ld + i] : x.data[i * x.ld + j];
-  };
-  parallel_ranges(m, grain_for(static_cast<double>(n * k) + 1), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      std::fill_n(c + i * ldc, n, T(0));
-      for (std::int64_t p = 0; p < k; ++p) {
-        const T value = at(a, i, p);
-        for (std::int64_t j = 0; j < n; ++j) c[i * ldc + j] += value * at(b, p, j);
-      }
-    }
-  });
-}
-template void matrix_product(std::int64_t, std::int64_t, std::int64_t, Operand<float>, Operand<float>, float*,
-                             std::int64_t);
-template void matrix_product(std::int64_t, std::int64_t, std::int64_t, Operand<double>, Operand<double>, double*,
-                             std::int64_t);
-
 void infer_rnn(Infer& c, const RnnInputs& in) {
   c.require_floating(0);
   c.require_rank(0, 3);
@@ -78,7 +57,7 @@ void run(const simple_rnn& op, Run& c) {
     T* y = c.output<T>(0);
     T* projected = c.scratch<T>(seq.batch * seq.steps * units);
     T* recurrent = c.scratch<T>(seq.batch * units);
-    matrix_product<T>(seq.batch * seq.steps, units, seq.features, {c.input<T>(0), seq.features}, {kernel, units},
+    matrix_product<T>(c, seq.batch * seq.steps, units, seq.features, {c.input<T>(0), seq.features}, {kernel, units},
                       projected, units);
     seq.for_blocks([&](const Sequence::Block& block) {
       for (std::int64_t step = 0; step < seq.steps; ++step) {
@@ -86,8 +65,8 @@ void run(const simple_rnn& op, Run& c) {
         const auto rec = block.of(recurrent, units), h = block.at(y, step, units);
         const auto x = block.at(projected, seq.time(step), units);
         for (std::int64_t row = 0; row < block.rows; ++row) std::copy_n(x[row], units, h[row]);
-        matrix_product<T>(block.rows, units, units, {h_prev.data, h_prev.ld}, {recurrent_kernel, units}, rec.data,
-                          rec.ld);
+        step_product<T>(c, block.rows, units, units, {h_prev.data, h_prev.ld}, {recurrent_kernel, units}, rec.data,
+                        rec.ld);
         rnn_steps<T>().simple(
             {block.shape(step), parse_activation(op.activation), {rec.data, rec.ld}, bias, h_prev, h});
       }
@@ -127,15 +106,15 @@ void run(const simple_rnn_grad& op, Run& c) {
                                     {rec.data, rec.ld},
                                     block.of(dh, units),
                                     d});
-        matrix_product<T>(block.rows, units, units, {d.data, d.ld}, {recurrent_kernel, units, true}, rec.data, rec.ld);
+        step_product<T>(c, block.rows, units, units, {d.data, d.ld}, {recurrent_kernel, units, true}, rec.data, rec.ld);
       }
     });
     add_to(dh_recurrent, dh, state);
     std::copy_n(dh, state, c.output<T>(1));
     const T* h_prev = states_before(c, seq, y, h0);
-    matrix_product<T>(rows, seq.features, units, {dz, units}, {kernel, units, true}, c.output<T>(0), seq.features);
-    matrix_product<T>(seq.features, units, rows, {x, seq.features, true}, {dz, units}, c.output<T>(2), units);
-    matrix_product<T>(units, units, rows, {h_prev, units, true}, {dz, units}, c.output<T>(3), units);
+    matrix_product<T>(c, rows, seq.features, units, {dz, units}, {kernel, units, true}, c.output<T>(0), seq.features);
+    matrix_product<T>(c, seq.features, units, rows, {x, seq.features, true}, {dz, units}, c.output<T>(2), units);
+    matrix_product<T>(c, units, units, rows, {h_prev, units, true}, {dz, units}, c.output<T>(3), units);
     column_sums(rows, units, dz, c.output<T>(4));
   });
 }

@@ -7,23 +7,35 @@
 
 #include "base/parallel.h"
 #include "kernels/rnn/rnn.h"
-#include "ops/op.h"
+#include "ops/gemm.h"
 
 namespace kcore::ops {
 
 inline constexpr std::int64_t kBatchBlock = 16;
 
-// op(X)[i, j] is data[i * ld + j], or data[j * ld + i] if transposed.
+// C (m, n) = op(A) (m, k) op(B) (k, n). K is cut among threads only where the Run may be asked for memory: outside of
+// blocks.
 template <class T>
-struct Operand {
-  const T* data;
-  std::int64_t ld;
-  bool transposed = false;
-};
+void matrix_product(Run& c, std::int64_t m, std::int64_t n, std::int64_t k, kernels::Matrix<T> a, kernels::Matrix<T> b,
+                    T* y, std::int64_t ldy, bool cut_k = true) {
+  if (m == 0 || n == 0) return;
+  if (k == 0) {
+    for (std::int64_t i = 0; i < m; ++i) std::fill_n(y + i * ldy, n, T(0));
+    return;
+  }
+  const auto& kernels = gemm_kernels<T>();
+  run_gemm(c, GemmPlan(m, n, k, 1, cut_k), y, 0, ldy,
+           [&](std::int64_t, const kernels::GemmRange& range, T* out, std::int64_t ldout, void* scratch) {
+             kernels.block(a, b, out, ldout, range, scratch);
+           });
+}
 
-// C (m, n) = op(A) (m, k) op(B) (k, n).
+// The same for one step of a block of the batch.
 template <class T>
-void matrix_product(std::int64_t m, std::int64_t n, std::int64_t k, Operand<T> a, Operand<T> b, T* c, std::int64_t ldc);
+void step_product(Run& c, std::int64_t m, std::int64_t n, std::int64_t k, kernels::Matrix<T> a, kernels::Matrix<T> b,
+                  T* y, std::int64_t ldy) {
+  matrix_product(c, m, n, k, a, b, y, ldy, false);
+}
 
 // Checks x (batch, steps, features), h0, kernel, recurrent_kernel for `gates` gates, starting at input 0, and a bias of
 // `bias_rows` rows. -1 for an input that the op does not have.

@@ -20,8 +20,8 @@ void run(const gru& op, Run& c) {
     const T *h0 = c.input<T>(1), *kernel = c.input<T>(2), *recurrent_kernel = c.input<T>(3);
     T *y = c.output<T>(0), *gates = c.output<T>(2), *inner = c.output<T>(3);
     T* recurrent = c.scratch<T>(seq.batch * width);
-    matrix_product<T>(seq.batch * seq.steps, width, seq.features, {c.input<T>(0), seq.features}, {kernel, width}, gates,
-                      width);
+    matrix_product<T>(c, seq.batch * seq.steps, width, seq.features, {c.input<T>(0), seq.features}, {kernel, width},
+                      gates, width);
     const std::int64_t first = op.reset_after ? width : 2 * units;  // columns of R that meet h_prev itself
     seq.for_blocks([&](const Sequence::Block& block) {
       for (std::int64_t step = 0; step < seq.steps; ++step) {
@@ -30,12 +30,12 @@ void run(const gru& op, Run& c) {
         const GruStep<T> s{
             block.shape(step), op.reset_after, block.at(gates, seq.time(step), width), {rec.data, rec.ld},
             c.input<T>(4),     h_prev,         block.at(inner, seq.time(step), units), block.at(y, step, units)};
-        matrix_product<T>(block.rows, first, units, {h_prev.data, h_prev.ld}, {recurrent_kernel, width}, rec.data,
-                          rec.ld);
+        step_product<T>(c, block.rows, first, units, {h_prev.data, h_prev.ld}, {recurrent_kernel, width}, rec.data,
+                        rec.ld);
         rnn_steps<T>().gru_gates(s);
         if (!op.reset_after)
-          matrix_product<T>(block.rows, units, units, {s.inner.data, s.inner.ld}, {recurrent_kernel + 2 * units, width},
-                            rec.data + 2 * units, rec.ld);
+          step_product<T>(c, block.rows, units, units, {s.inner.data, s.inner.ld},
+                          {recurrent_kernel + 2 * units, width}, rec.data + 2 * units, rec.ld);
         rnn_steps<T>().gru_output(s);
       }
     });
@@ -85,23 +85,24 @@ void run(const gru_grad& op, Run& c) {
                                {din.data, din.ld}};
         rnn_steps<T>().gru_output_grad(s);
         if (!op.reset_after) {
-          matrix_product<T>(block.rows, units, units, {d.data + 2 * units, d.ld},
-                            {recurrent_kernel + 2 * units, width, true}, din.data, din.ld);
+          step_product<T>(c, block.rows, units, units, {d.data + 2 * units, d.ld},
+                          {recurrent_kernel + 2 * units, width, true}, din.data, din.ld);
           rnn_steps<T>().gru_reset_grad(s);
         }
-        matrix_product<T>(block.rows, units, first, {drec.data, drec.ld}, {recurrent_kernel, width, true}, rec.data,
-                          rec.ld);
+        step_product<T>(c, block.rows, units, first, {drec.data, drec.ld}, {recurrent_kernel, width, true}, rec.data,
+                        rec.ld);
       }
     });
     add_to(dh_recurrent, dh, state);
     std::copy_n(dh, state, c.output<T>(1));
     const T* h_prev = states_before(c, seq, y, h0);
     T *dkernel = c.output<T>(2), *drecurrent_kernel = c.output<T>(3);
-    matrix_product<T>(rows, seq.features, width, {dgates, width}, {kernel, width, true}, c.output<T>(0), seq.features);
-    matrix_product<T>(seq.features, width, rows, {x, seq.features, true}, {dgates, width}, dkernel, width);
-    matrix_product<T>(units, first, rows, {h_prev, units, true}, {drecurrent, width}, drecurrent_kernel, width);
+    matrix_product<T>(c, rows, seq.features, width, {dgates, width}, {kernel, width, true}, c.output<T>(0),
+                      seq.features);
+    matrix_product<T>(c, seq.features, width, rows, {x, seq.features, true}, {dgates, width}, dkernel, width);
+    matrix_product<T>(c, units, first, rows, {h_prev, units, true}, {drecurrent, width}, drecurrent_kernel, width);
     if (!op.reset_after)
-      matrix_product<T>(units, units, rows, {inner, units, true}, {dgates + 2 * units, width},
+      matrix_product<T>(c, units, units, rows, {inner, units, true}, {dgates + 2 * units, width},
                         drecurrent_kernel + 2 * units, width);
     column_sums(rows, width, dgates, c.output<T>(4));
     if (op.reset_after) column_sums(rows, width, drecurrent, c.output<T>(4) + width);

@@ -21,14 +21,14 @@ void run(const lstm& op, Run& c) {
     const T *h0 = c.input<T>(1), *c0 = c.input<T>(2), *kernel = c.input<T>(3), *recurrent_kernel = c.input<T>(4);
     T *y = c.output<T>(0), *gates = c.output<T>(3), *cells = c.output<T>(4);
     T* recurrent = c.scratch<T>(seq.batch * width);
-    matrix_product<T>(seq.batch * seq.steps, width, seq.features, {c.input<T>(0), seq.features}, {kernel, width}, gates,
-                      width);
+    matrix_product<T>(c, seq.batch * seq.steps, width, seq.features, {c.input<T>(0), seq.features}, {kernel, width},
+                      gates, width);
     seq.for_blocks([&](const Sequence::Block& block) {
       for (std::int64_t step = 0; step < seq.steps; ++step) {
         const auto h_prev = block.before<T>(y, h0, step);
         const auto rec = block.of(recurrent, width);
-        matrix_product<T>(block.rows, width, units, {h_prev.data, h_prev.ld}, {recurrent_kernel, width}, rec.data,
-                          rec.ld);
+        step_product<T>(c, block.rows, width, units, {h_prev.data, h_prev.ld}, {recurrent_kernel, width}, rec.data,
+                        rec.ld);
         rnn_steps<T>().lstm({block.shape(step),
                              block.at(gates, seq.time(step), width),
                              {rec.data, rec.ld},
@@ -80,16 +80,17 @@ void run(const lstm_grad& op, Run& c) {
                                   block.of(dh, units),
                                   block.of(dc, units),
                                   d});
-        matrix_product<T>(block.rows, units, width, {d.data, d.ld}, {recurrent_kernel, width, true}, rec.data, rec.ld);
+        step_product<T>(c, block.rows, units, width, {d.data, d.ld}, {recurrent_kernel, width, true}, rec.data, rec.ld);
       }
     });
     add_to(dh_recurrent, dh, state);
     std::copy_n(dh, state, c.output<T>(1));
     std::copy_n(dc, state, c.output<T>(2));
     const T* h_prev = states_before(c, seq, y, h0);
-    matrix_product<T>(rows, seq.features, width, {dgates, width}, {kernel, width, true}, c.output<T>(0), seq.features);
-    matrix_product<T>(seq.features, width, rows, {x, seq.features, true}, {dgates, width}, c.output<T>(3), width);
-    matrix_product<T>(units, width, rows, {h_prev, units, true}, {dgates, width}, c.output<T>(4), width);
+    matrix_product<T>(c, rows, seq.features, width, {dgates, width}, {kernel, width, true}, c.output<T>(0),
+                      seq.features);
+    matrix_product<T>(c, seq.features, width, rows, {x, seq.features, true}, {dgates, width}, c.output<T>(3), width);
+    matrix_product<T>(c, units, width, rows, {h_prev, units, true}, {dgates, width}, c.output<T>(4), width);
     column_sums(rows, width, dgates, c.output<T>(5));
   });
 }

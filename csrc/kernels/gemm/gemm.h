@@ -30,7 +30,7 @@ template <class T>
 struct Matrix {
   const T* data;
   std::int64_t ld;
-  bool transposed;
+  bool transposed = false;
 };
 
 template <class T>

@@ -5,6 +5,7 @@ Receives tensors, variables, NumPy arrays and numbers from everything above; han
 or anything else above.
 """
 
+from kcore.ops import image, optim, random, rnn
 from kcore.ops import operators  # noqa: F401  gives Tensor its operators
 from kcore.ops.conv import (
     conv,
@@ -122,6 +123,18 @@ from kcore.ops.elementwise import (
     trunc,
     where,
 )
+from kcore.ops.gather import (
+    multi_hot,
+    one_hot,
+    scatter,
+    scatter_update,
+    segment_max,
+    segment_min,
+    segment_sum,
+    slice_update,
+    take,
+    take_along_axis,
+)
 from kcore.ops.indexing import (
     get_item,
 )
@@ -196,4 +209,19 @@ from kcore.ops.shape import (
 from kcore.ops.softmax import (
     log_softmax,
     softmax,
+)
+from kcore.ops.sort import (
+    argpartition,
+    argsort,
+    bincount,
+    cumprod,
+    cumsum,
+    digitize,
+    histogram,
+    in_top_k,
+    nonzero,
+    searchsorted,
+    sort,
+    top_k,
+    unique,
 )
