@@ -1,0 +1,190 @@
+"""Recurrent ops against a plain float64 loop over time; their gradient ops against the same loop run backwards by hand."""
+
+import numpy as np
+
+from .case import Case, booleans, normal
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+ACTIVATIONS = {"tanh": np.tanh, "relu": lambda x: np.maximum(x, 0), "sigmoid": sigmoid, "linear": lambda x: x}
+
+
+def unroll(x, states, mask, go_backwards, cell):
+    times = range(x.shape[1])[:: -1 if go_backwards else 1]
+    outputs = []
+    for t in times:
+        new = cell(x[:, t], *states)
+        if mask is not None:
+            new = [np.where(mask[:, t, None], a, b) for a, b in zip(new, states)]
+        states = new
+        outputs.append(states[0])
+    return np.stack(outputs, 1), *states
+
+
+def lstm(x, h0, c0, kernel, recurrent_kernel, bias, mask, go_backwards=False):
+    def cell(x_t, h, c):
+        i, f, g, o = np.split(x_t @ kernel + h @ recurrent_kernel + (0 if bias is None else bias), 4, -1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        return sigmoid(o) * np.tanh(c), c
+
+    return (*unroll(x, (h0, c0), mask, go_backwards, cell), None, None)
+
+
+def gru(x, h0, kernel, recurrent_kernel, bias, mask, reset_after=True, go_backwards=False):
+    units = h0.shape[1]
+    bias_x, bias_h = (0, 0) if bias is None else bias if reset_after else (bias, 0)
+
+    def cell(x_t, h):
+        xs = np.split(x_t @ kernel + bias_x, 3, -1)
+        hs = np.split(h @ recurrent_kernel + bias_h, 3, -1)
+        z, r = sigmoid(xs[0] + hs[0]), sigmoid(xs[1] + hs[1])
+        g = np.tanh(xs[2] + (r * hs[2] if reset_after else (r * h) @ recurrent_kernel[:, 2 * units :]))
+        return (z * h + (1 - z) * g,)
+
+    return (*unroll(x, (h0,), mask, go_backwards, cell), None, None)
+
+
+def simple_rnn(x, h0, kernel, recurrent_kernel, bias, mask, activation="tanh", go_backwards=False):
+    def cell(x_t, h):
+        return (ACTIVATIONS[activation](x_t @ kernel + h @ recurrent_kernel + (0 if bias is None else bias)),)
+
+    return unroll(x, (h0,), mask, go_backwards, cell)
+
+
+def gradients(forward, inputs, mask, dys, bias_shape, **attrs):
+    """The gradient of sum(dy * y) for each input by complex steps, exact to rounding: f'(x) = Im f(x + ih) / h."""
+    bias = inputs[-1]
+    inputs = [*inputs[:-1], np.zeros(bias_shape) if bias is None else bias]
+
+    def slope(i, entry, h=1e-100):
+        moved = list(inputs)
+        moved[i] = inputs[i].astype(complex)
+        moved[i].flat[entry] += 1j * h
+        return sum((y * dy).sum() for y, dy in zip(forward(*moved, mask, **attrs), dys) if dy is not None).imag / h
+
+    return tuple(np.reshape([slope(i, e) for e in range(x.size)], x.shape) for i, x in enumerate(inputs))
+
+
+def lstm_grad(x, h0, c0, kernel, recurrent_kernel, bias, mask, y, gates, cells, dy, dh, dc, go_backwards=False):
+    inputs = (x, h0, c0, kernel, recurrent_kernel, bias)
+    return gradients(lstm, inputs, mask, (dy, dh, dc), (kernel.shape[1],), go_backwards=go_backwards)
+
+
+def gru_grad(
+    x, h0, kernel, recurrent_kernel, bias, mask, y, gates, inner, dy, dh, reset_after=True, go_backwards=False
+):
+    shape = (2, kernel.shape[1]) if reset_after else (kernel.shape[1],)
+    attrs = {"reset_after": reset_after, "go_backwards": go_backwards}
+    return gradients(gru, (x, h0, kernel, recurrent_kernel, bias), mask, (dy, dh), shape, **attrs)
+
+
+def simple_rnn_grad(x, h0, kernel, recurrent_kernel, bias, mask, y, dy, dh, activation="tanh", go_backwards=False):
+    inputs = (x, h0, kernel, recurrent_kernel, bias)
+    attrs = {"activation": activation, "go_backwards": go_backwards}
+    return gradients(simple_rnn, inputs, mask, (dy, dh), (kernel.shape[1],), **attrs)
+
+
+B, T, F, H = 3, 4, 5, 3
+X, H0, C0 = normal(B, T, F), normal(B, H, key="h0") / 2, normal(B, H, key="c0") / 2
+MASK = booleans(B, T, key=3)
+
+
+def weights(gates, bias_shape, features=F, units=H):
+    scale = 0.5
+    return (
+        scale * normal(features, gates * units, key="kernel"),
+        scale * normal(units, gates * units, key="recurrent"),
+        scale * normal(*bias_shape, key="bias"),
+    )
+
+
+LSTM, GRU, GRU1, RNN = weights(4, (4 * H,)), weights(3, (2, 3 * H)), weights(3, (3 * H,)), weights(1, (H,))
+# More than one block of the batch (16 rows) and odd sizes, so that the tails of tiles are met.
+WIDE_X, WIDE_H, WIDE_C = normal(19, 5, 7), normal(19, 9, key="h"), normal(19, 9, key="c")
+WIDE_MASK = booleans(19, 5)
+WHY = "sums over features and units, then contractions by the gates, over the steps"
+
+
+def wide(gates, bias_shape):
+    return weights(gates, bias_shape, features=7, units=9)
+
+
+def lstm_caches(x, h0, c0, kernel, recurrent_kernel, bias, mask, go_backwards=False):
+    batch, steps, units = x.shape[0], x.shape[1], h0.shape[1]
+    y, gates, cells = (
+        np.zeros((batch, steps, units)),
+        np.zeros((batch, steps, 4 * units)),
+        np.zeros((batch, steps, units)),
+    )
+    h, c = h0, c0
+    for step, t in enumerate(range(steps)[:: -1 if go_backwards else 1]):
+        i, f, g, o = np.split(x[:, t] @ kernel + h @ recurrent_kernel + (0 if bias is None else bias), 4, -1)
+        i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+        new_c = f * c + i * g
+        keep = np.ones((batch, 1), bool) if mask is None else mask[:, t, None]
+        h, c = np.where(keep, o * np.tanh(new_c), h), np.where(keep, new_c, c)
+        y[:, step], cells[:, step], gates[:, t] = h, c, np.concatenate([i, f, g, o], -1)
+    return y, gates, cells
+
+
+def gru_caches(x, h0, kernel, recurrent_kernel, bias, mask, reset_after=True, go_backwards=False):
+    batch, steps, units = x.shape[0], x.shape[1], h0.shape[1]
+    bias_x, bias_h = (0, 0) if bias is None else bias if reset_after else (bias, 0)
+    y, gates, inner = (
+        np.zeros((batch, steps, units)),
+        np.zeros((batch, steps, 3 * units)),
+        np.zeros((batch, steps, units)),
+    )
+    h = h0
+    for step, t in enumerate(range(steps)[:: -1 if go_backwards else 1]):
+        xs = np.split(x[:, t] @ kernel + bias_x, 3, -1)
+        hs = np.split(h @ recurrent_kernel + bias_h, 3, -1)
+        z, r = sigmoid(xs[0] + hs[0]), sigmoid(xs[1] + hs[1])
+        part = hs[2] if reset_after else r * h
+        g = np.tanh(xs[2] + (r * part if reset_after else part @ recurrent_kernel[:, 2 * units :]))
+        keep = np.ones((batch, 1), bool) if mask is None else mask[:, t, None]
+        h = np.where(keep, z * h + (1 - z) * g, h)
+        y[:, step], gates[:, t], inner[:, t] = h, np.concatenate([z, r, g], -1), np.where(keep, part, 0)
+    return y, gates, inner
+
+
+def grad_case(op, oracle, inputs, cached, dys, attrs, name):
+    # Its own gradient is taken of the unrolled formula, which recomputes what is cached: tested as the second gradient of
+    # the forward op.
+    return Case(op, [*inputs, *cached, *dys], oracle, attrs, ulps=64, why=WHY, grad=False, name=name)
+
+
+DY, DH, DC = normal(B, T, H, key="dy"), normal(B, H, key="dh"), normal(B, H, key="dc")
+
+CASES = [
+    Case("lstm", [X, H0, C0, *LSTM, None], lstm, ulps=16, why=WHY, name="plain"),
+    Case("lstm", [X, H0, C0, *LSTM, MASK], lstm, {"go_backwards": True}, ulps=16, why=WHY, name="masked-backwards"),
+    Case("lstm", [X, H0, C0, *LSTM[:2], None, MASK], lstm, {"go_backwards": False}, ulps=16, why=WHY, name="no-bias"),
+    Case("lstm", [WIDE_X, WIDE_H, WIDE_C, *wide(4, (36,)), WIDE_MASK], lstm, ulps=32, why=WHY, second=False, name="wide"),
+    Case("gru", [X, H0, *GRU, None], gru, ulps=16, why=WHY, name="plain"),
+    Case("gru", [X, H0, *GRU, MASK], gru, {"reset_after": True, "go_backwards": True}, ulps=16, why=WHY, name="masked"),
+    Case("gru", [X, H0, *GRU1, MASK], gru, {"reset_after": False, "go_backwards": True}, ulps=16, why=WHY, name="before"),
+    Case("gru", [X, H0, *GRU[:2], None, None], gru, {"reset_after": False}, ulps=16, why=WHY, name="no-bias"),
+    Case("gru", [X, H0, *GRU[:2], None, MASK], gru, {"reset_after": True}, ulps=16, why=WHY, name="no-bias"),
+    Case("gru", [WIDE_X, WIDE_H, *wide(3, (2, 27)), WIDE_MASK], gru, ulps=32, why=WHY, second=False, name="wide"),
+    Case("gru", [WIDE_X, WIDE_H, *wide(3, (27,)), WIDE_MASK], gru, {"reset_after": False}, ulps=32, why=WHY, second=False,
+         name="wide-before"),  # fmt: skip
+    Case("simple_rnn", [X, H0, *RNN, MASK], simple_rnn, {"activation": "tanh", "go_backwards": True}, ulps=16, why=WHY),
+    Case("simple_rnn", [X, H0, *RNN, None], simple_rnn, {"activation": "sigmoid"}, ulps=16, why=WHY, name="sigmoid"),
+    Case("simple_rnn", [X, H0, *RNN, MASK], simple_rnn, {"activation": "linear"}, ulps=16, why=WHY, name="linear"),
+    Case("simple_rnn", [X, H0, *RNN[:2], None, None], simple_rnn, {"activation": "relu"}, ulps=16, why=WHY, name="relu"),
+    Case("simple_rnn", [WIDE_X, WIDE_H, *wide(1, (9,)), WIDE_MASK], simple_rnn, ulps=32, why=WHY, second=False, name="wide"),
+    grad_case("lstm_grad", lstm_grad, [X, H0, C0, *LSTM, MASK],
+              lstm_caches(X, H0, C0, *LSTM, MASK, go_backwards=True), [DY, DH, DC], {"go_backwards": True}, "all"),
+    grad_case("lstm_grad", lstm_grad, [X, H0, C0, *LSTM[:2], None, None],
+              lstm_caches(X, H0, C0, *LSTM[:2], None, None), [None, DH, None], {}, "last-h"),
+    grad_case("gru_grad", gru_grad, [X, H0, *GRU, MASK], gru_caches(X, H0, *GRU, MASK), [DY, DH], {}, "after"),
+    grad_case("gru_grad", gru_grad, [X, H0, *GRU1, MASK],
+              gru_caches(X, H0, *GRU1, MASK, reset_after=False, go_backwards=True), [DY, None],
+              {"reset_after": False, "go_backwards": True}, "before"),
+    grad_case("simple_rnn_grad", simple_rnn_grad, [X, H0, *RNN, MASK], [simple_rnn(X, H0, *RNN, MASK)[0]], [DY, DH], {},
+              "tanh"),
+]  # fmt: skip
