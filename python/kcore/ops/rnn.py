@@ -184,7 +184,7 @@ def _plus(x: Tensor, bias: Tensor | None) -> Tensor:
     return x if bias is None else ew.add(x, bias)
 
 
-def _lstm_steps(x, h0, c0, kernel, recurrent_kernel, bias, mask, go_backwards):
+def _lstm_steps(x, h0, c0, kernel, recurrent_kernel, bias, mask, go_backwards=False):
     def cell(x_t, h, c):
         z = _plus(ew.add(matmul(x_t, kernel), matmul(h, recurrent_kernel)), bias)
         i, f, g, o = split(z, 4, axis=-1)
@@ -194,7 +194,7 @@ def _lstm_steps(x, h0, c0, kernel, recurrent_kernel, bias, mask, go_backwards):
     return _unroll(x, (h0, c0), mask, go_backwards, cell)
 
 
-def _gru_steps(x, h0, kernel, recurrent_kernel, bias, mask, reset_after, go_backwards):
+def _gru_steps(x, h0, kernel, recurrent_kernel, bias, mask, reset_after=True, go_backwards=False):
     bias_x, bias_h = (bias, None) if bias is None or not reset_after else unstack(bias)
     units = h0.shape[1]
     r_zr, r_g = split(recurrent_kernel, [2 * units], axis=-1)
@@ -213,7 +213,7 @@ def _gru_steps(x, h0, kernel, recurrent_kernel, bias, mask, reset_after, go_back
     return _unroll(x, (h0,), mask, go_backwards, cell)
 
 
-def _simple_rnn_steps(x, h0, kernel, recurrent_kernel, bias, mask, activation, go_backwards):
+def _simple_rnn_steps(x, h0, kernel, recurrent_kernel, bias, mask, activation="tanh", go_backwards=False):
     f = {"tanh": ew.tanh, "relu": ew.relu, "sigmoid": ew.sigmoid, "linear": lambda z: z}[activation]
 
     def cell(x_t, h):
