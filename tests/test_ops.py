@@ -142,7 +142,7 @@ def directional(f, xs, ds, h):
     """The slope of f along ds by a central difference of fourth order."""
 
     def at(t):
-        return f([x + t * h * d for x, d in zip(xs, ds)])
+        return f([np.asarray(x + t * h * d) for x, d in zip(xs, ds)])
 
     return (8 * (at(1) - at(-1)) - (at(2) - at(-2))) / (12 * h)
 

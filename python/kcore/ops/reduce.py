@@ -31,7 +31,8 @@ def _reduce(op: str, x: Tensor, axis: Axis, keepdims: bool) -> Tensor:
 
 
 def _reduced(node: Any) -> list[int]:
-    return node.attrs.get("axes") or list(range(node.inputs[0].ndim))
+    ndim = node.inputs[0].ndim
+    return [a % ndim for a in node.attrs.get("axes", ())] or list(range(ndim))
 
 
 def _kept(y: Tensor, node: Any) -> Tensor:

@@ -1,0 +1,49 @@
+"""Pooling against windows taken one by one."""
+
+import numpy as np
+from oracles.pool import average_pool_grad, max_pool_grad, max_pool_take, pool
+
+from .case import Case, distinct, integers, normal
+
+# x, window, strides, pads: overlapping, gapped, padded on one side, 1 to 3 spatial dimensions, odd numbers of channels.
+GEOMETRIES = [
+    ((2, 9, 3), [3], [2], [0, 0]),
+    ((2, 9, 3), [3], [2], [1, 1]),
+    ((1, 10, 1), [2], [3], [0, 1]),
+    ((2, 6, 5, 4), [2, 2], [2, 2], [0, 0, 0, 0]),
+    ((2, 7, 6, 3), [3, 2], [2, 1], [1, 1, 0, 1]),
+    ((1, 4, 4, 70), [3, 3], [1, 1], [1, 1, 1, 1]),
+    ((1, 4, 3, 5, 2), [2, 2, 3], [2, 1, 2], [0, 0, 0, 1, 1, 1]),
+    ((18, 4, 4, 5), [2, 2], [2, 2], [0, 0, 0, 0]),
+]
+
+
+def attrs(window, strides, pads):
+    return {"window": window, "strides": strides, "pads": pads}
+
+
+def outputs(shape, window, strides, pads):
+    return pool(np.max)(np.zeros(shape), window, strides, pads).shape
+
+
+CASES = []
+for shape, *geometry in GEOMETRIES:
+    a, y = attrs(*geometry), outputs(shape, *geometry)
+    x = distinct(*shape)
+    CASES += [
+        Case("max_pool", [x], pool(np.max), attrs=a, ulps=0, why="no arithmetic"),
+        Case("max_pool_grad", [normal(*y), x], max_pool_grad, attrs=a, why="one addition per window"),
+        Case("max_pool_take", [normal(*shape), x], max_pool_take, attrs=a, ulps=0, why="no arithmetic"),
+        Case("average_pool", [normal(*shape)], pool(np.mean), attrs=a, ulps=8, why="sum of a window"),
+        Case("average_pool_grad", [normal(*y)], average_pool_grad, attrs={**a, "size": list(shape[1:-1])}, ulps=8),
+    ]
+
+TIES = integers(0, 3, 2, 6, 6, 3).astype(np.float64)
+NAN = np.where(np.arange(72).reshape(1, 6, 6, 2) % 11 == 5, np.nan, normal(1, 6, 6, 2))
+SMALL = attrs([2, 2], [1, 1], [0, 0, 0, 0])
+CASES += [
+    Case("max_pool", [TIES], pool(np.max), attrs=SMALL, ulps=0, grad=False, name="ties", why="no arithmetic"),
+    Case("max_pool_grad", [normal(2, 5, 5, 3), TIES], max_pool_grad, attrs=SMALL, grad=False, name="ties"),
+    Case("max_pool", [NAN], pool(np.max), attrs=SMALL, ulps=0, grad=False, name="nan", why="no arithmetic"),
+    Case("max_pool_take", [normal(1, 6, 6, 2), NAN], max_pool_take, attrs=SMALL, ulps=0, grad=False, name="nan"),
+]
