@@ -2,16 +2,15 @@
 # `python -m kcore --cmake-dir` finds them.
 include(CMakePackageConfigHelpers)
 if(SKBUILD)
-  set(KCORE_PREFIX kcore/native)
+  set(KCORE_PREFIX kcore/native/)
 else()
-  include(GNUInstallDirs)
-  set(KCORE_PREFIX .)
+  set(KCORE_PREFIX "")
 endif()
-set(KCORE_CMAKE_DIR ${KCORE_PREFIX}/lib/cmake/kcore)
+set(KCORE_CMAKE_DIR ${KCORE_PREFIX}lib/cmake/kcore)
 
-install(TARGETS kcore EXPORT kcoreTargets ARCHIVE DESTINATION ${KCORE_PREFIX}/lib
-        INCLUDES DESTINATION ${KCORE_PREFIX}/include)
-install(DIRECTORY csrc/api/kcore DESTINATION ${KCORE_PREFIX}/include)
+install(TARGETS kcore EXPORT kcoreTargets ARCHIVE DESTINATION ${KCORE_PREFIX}lib
+        INCLUDES DESTINATION ${KCORE_PREFIX}include)
+install(DIRECTORY csrc/api/kcore DESTINATION ${KCORE_PREFIX}include)
 install(EXPORT kcoreTargets NAMESPACE kcore:: DESTINATION ${KCORE_CMAKE_DIR})
 configure_package_config_file(cmake/kcoreConfig.cmake.in ${PROJECT_BINARY_DIR}/kcoreConfig.cmake
                               INSTALL_DESTINATION ${KCORE_CMAKE_DIR})

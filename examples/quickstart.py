@@ -1,6 +1,6 @@
 """Trains a classifier on iris and a small CNN on digits, saves them, and shows that they come back the same.
 
-    python examples/quickstart.py [folder for the results]
+python examples/quickstart.py [folder for the results]
 """
 
 import sys
@@ -69,7 +69,16 @@ def main() -> None:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "quickstart_results")
     folder.mkdir(parents=True, exist_ok=True)
     iris, digits = load_iris(), load_digits()
-    table = Table("model", "rows", "fit", "test loss", "test accuracy", "reloaded .keras", "reloaded .h5", title="kcore quickstart")
+    table = Table(
+        "model",
+        "rows",
+        "fit",
+        "test loss",
+        "test accuracy",
+        "reloaded .keras",
+        "reloaded .h5",
+        title="kcore quickstart",
+    )
     table.add_row(*train(iris_model(), iris.data.astype("float32"), iris.target, 60, folder))
     table.add_row(*train(digits_model(), digits.images[..., None].astype("float32"), digits.target, 15, folder))
     Console().print(table)

@@ -34,7 +34,9 @@ def array(draw, shape, dtype):
         return generator.random(shape) < 0.5
     if dtype.startswith("float"):
         values = generator.normal(size=shape).astype(dtype)
-        return np.where(generator.random(shape) < 0.05, np.asarray([np.nan, np.inf, -np.inf, 0.0])[draw(st.integers(0, 3))], values).astype(dtype)
+        return np.where(
+            generator.random(shape) < 0.05, np.asarray([np.nan, np.inf, -np.inf, 0.0])[draw(st.integers(0, 3))], values
+        ).astype(dtype)
     low = 0 if dtype.startswith("u") else -3
     return generator.integers(low, 9, size=shape).astype(dtype)
 
