@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from timing import compare, geometric_mean
 
 import kcore
 from kcore import _core, ops
 from kcore.autograd import apply
+from timing import compare, geometric_mean
 
 Row = tuple[str, Callable, Callable, float, str, float]  # name, kcore, torch, work, unit of the work, tolerance
 
@@ -105,12 +105,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="only ops whose name contains one of these")
     parser.add_argument("--threads", type=int, default=_core.num_threads())
-    parser.add_argument("--seconds", type=float, default=0.5, help="measuring time for each opponent and op")
+    parser.add_argument("--seconds", type=float, default=0.5, help="time for each")
     args = parser.parse_args()
     _core.set_num_threads(args.threads)
     torch.set_num_threads(args.threads)
 
-    title = f"kcore {kcore.__version__} ({_core.isa()}) and PyTorch {torch.__version__}, float32, {args.threads} threads, medians"
+    versions = f"kcore {kcore.__version__} ({_core.isa()}), PyTorch {torch.__version__}"
+    title = f"{versions}, float32, {args.threads} threads, medians"
     table = Table("op", "kcore ms", "PyTorch ms", "kcore", "PyTorch", "ratio", title=title)
     ratios = []
     with torch.no_grad(), Console().status("measuring"):

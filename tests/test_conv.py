@@ -7,6 +7,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from kcore import _core, ops
 from kcore.autograd import GradientTape, apply, convert_to_tensor
 from oracles import conv as oracle

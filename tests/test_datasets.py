@@ -9,6 +9,7 @@ import tarfile
 
 import numpy as np
 import pytest
+
 from kcore import datasets
 from kcore.datasets.archives import load_npz
 

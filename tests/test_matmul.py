@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from kcore import ops
 from kcore.autograd import GradientTape, convert_to_tensor
 

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from kcore.__main__ import cmake_dir
 
 SOURCE = Path(__file__).parent / "native_app"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from kcore import _core
 from kcore.autograd import GradientTape, Tensor, apply, convert_to_tensor
 from op_cases import CASES

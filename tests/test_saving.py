@@ -10,9 +10,10 @@ import textwrap
 import zipfile
 
 import h5py
-import kcore
 import numpy as np
 import pytest
+
+import kcore
 from kcore import layers, saving
 
 rng = np.random.default_rng(0)

@@ -1,8 +1,9 @@
 """Configs: what serialize_keras_object writes and deserialize_keras_object reads, with and without custom objects."""
 
-import kcore
 import numpy as np
 import pytest
+
+import kcore
 from kcore import saving
 from kcore.saving import deserialize_keras_object, registration, scopes, serialize_keras_object
 

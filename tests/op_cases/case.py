@@ -25,8 +25,8 @@ class Case:
         oracle: `oracle(*inputs, **attrs)` in float64: an array, or a tuple of them. None in the tuple skips an output.
         ulps: Allowed error in units of the last place, relative to `scale`.
         why: Where that error comes from.
-        scale: What the error is relative to: an array or number from the inputs (for a sum, the sum of absolute values);
-            None is the largest absolute value of the result.
+        scale: What the error is relative to: a function of the inputs (for a sum, the sum of absolute
+            values); None is the largest absolute value of the result.
         flops: Floating-point operations of the call.
         grad: Whether gradients are checked along a random direction; inputs must keep clear of kinks.
         second: Whether gradients of gradients are checked too; only where an op or its vjp has a rule of its own.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from oracles.conv import conv, conv_input_grad, conv_kernel_grad
 
 from .case import Case, normal

@@ -163,14 +163,14 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: None = None, ragged: No
         tensor = x
     elif hasattr(x, "__kcore_tensor__"):
         tensor = x.__kcore_tensor__()
+    elif isinstance(x, (np.ndarray, np.generic)):  # before float, which np.float64 is
+        tensor = _from_numpy(np.asarray(x))
     elif isinstance(x, (bool, int, float)):
         if dtype is None:
             dtype = "bool" if isinstance(x, bool) else None if isinstance(x, float) else _int_dtype(x)
         name = standardize_dtype(dtype)
         number = int(x) if not name.startswith("float") else float(x)
         return Tensor(_core.scalar(number, name))
-    elif isinstance(x, (np.ndarray, np.generic)):
-        tensor = _from_numpy(np.asarray(x))
     elif hasattr(x, "__dlpack__"):
         tensor = Tensor(_core.from_dlpack(x.__dlpack__()))
     else:

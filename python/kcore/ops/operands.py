@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from kcore.autograd import Tensor, Variable, apply, convert_to_tensor, result_type
 from kcore.autograd.dtype import is_floating
-
-_WEAK = (bool, int, float)
 
 
 def as_tensor(x: Any) -> Tensor:
@@ -34,18 +34,16 @@ def together(*xs: Any, floating: bool = False, numeric: bool = False) -> list[Te
         floating: Whether integers become floats (division).
         numeric: Whether bools become int32 (arithmetic).
     """
-    first = xs[0]
-    if (
-        type(first) is Tensor
-        and first.dtype != "bool"
-        and all(type(x) is Tensor and x.dtype == first.dtype for x in xs)
-    ):
-        if not floating or is_floating(first.dtype):
-            return list(xs)
+    dtype = xs[0].dtype if type(xs[0]) is Tensor else None
+    plain = dtype not in (None, "bool") and (not floating or is_floating(dtype))
+    if plain and all(type(x) is Tensor and x.dtype == dtype for x in xs):
+        return list(xs)
     types = []
     for x in xs:
-        if type(x) in _WEAK:
-            types.append(type(x))
+        if isinstance(x, (bool, int, float, np.generic)):  # NumPy's scalars give way too: a mean of float64 is a number
+            types.append(
+                bool if isinstance(x, (bool, np.bool_)) else int if isinstance(x, (int, np.integer)) else float
+            )
         elif isinstance(x, (Tensor, Variable)):
             types.append(x.dtype)
         else:
