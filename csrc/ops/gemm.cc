@@ -19,32 +19,36 @@ GemmPlan::GemmPlan(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t 
     : m(m), n(n), k(k), copies(copies) {
   count_m = divide_up(m, kernels::kGemmMaxM);
   count_n = divide_up(n, kernels::kGemmMaxN);
-  const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-  const auto few = [&] {
-    return copies * count_m * count_n < kBlocks && work > 2 * kGrain * static_cast<double>(count_m * count_n);
-  };
-  while (few()) {
-    if (m / count_m >= n / count_n && m / count_m >= 64) {
-      count_m *= 2;
-    } else if (n / count_n >= 128) {
-      count_n *= 2;
-    } else {
-      break;
-    }
-  }
-  block_m = divide_up(m, count_m);
-  block_n = divide_up(divide_up(n, count_n), 64) * 64;  // whole micro-tiles
-  count_m = divide_up(m, block_m);
-  count_n = divide_up(n, block_n);
-
   count_k = 1;
-  block_k = k;
+  const double work =
+      static_cast<double>(copies) * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  const auto blocks = [&] { return copies * count_m * count_n * count_k; };
+  const auto few = [&] { return blocks() < kBlocks && work > 2 * kGrain * static_cast<double>(blocks()); };
+  // Halves the longer side while both halves stay as long as asked: packing costs (m + n) k for m n k of products.
+  const auto cut_sides = [&](std::int64_t least_m, std::int64_t least_n) {
+    while (few()) {
+      if (m / count_m >= n / count_n && m / count_m >= 2 * least_m) {
+        count_m *= 2;
+      } else if (n / count_n >= 2 * least_n) {
+        count_n *= 2;
+      } else {
+        break;
+      }
+    }
+  };
+  cut_sides(128, 128);
   const std::int64_t spans = divide_up(k, kernels::kGemmSpanK);
+  block_k = k;
   if (cut_k && few() && spans >= 2 * kPartSpans) {
     const std::int64_t wanted = std::min(divide_up(kBlocks, copies * count_m * count_n), spans / kPartSpans);
     block_k = divide_up(spans, wanted) * kernels::kGemmSpanK;
     count_k = divide_up(k, block_k);
   }
+  cut_sides(32, 64);
+  block_m = divide_up(m, count_m);
+  block_n = divide_up(divide_up(n, count_n), 64) * 64;  // whole micro-tiles
+  count_m = divide_up(m, block_m);
+  count_n = divide_up(n, block_n);
 }
 
 kernels::GemmRange GemmPlan::range(std::int64_t block) const {

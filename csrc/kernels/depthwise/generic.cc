@@ -1,11 +1,55 @@
 // The depthwise family compiled for one ISA. A chunk of channels is summed in registers over the taps (or the pixels).
 #include "kernels/depthwise/depthwise.h"
+#include "kernels/gemm/tile.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
 
-// Channels in a chunk: four AVX-512 vectors of floats, and enough chains of FMAs on every ISA.
-constexpr int kChunk = 64;
+// Sums of V vectors of channels.
+template <class T, int V>
+struct Sums {
+  Vector<T> sum[V] = {};
+
+  void add(const T* a, const T* b, int) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v)
+      sum[v] += *reinterpret_cast<const Vector<T>*>(a + v * kLanes<T>) *
+                *reinterpret_cast<const Vector<T>*>(b + v * kLanes<T>);
+  }
+  void store(T* y, bool accumulate, int) const {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      Vector<T>* const to = reinterpret_cast<Vector<T>*>(y + v * kLanes<T>);
+      *to = accumulate ? *to + sum[v] : sum[v];
+    }
+  }
+};
+
+// Sums of a few channels, at most kFew.
+constexpr int kFew = 16;
+template <class T>
+struct Sums<T, 0> {
+  T sum[kFew] = {};
+
+  void add(const T* a, const T* b, int count) {
+    for (int j = 0; j < count; ++j) sum[j] += a[j] * b[j];
+  }
+  void store(T* y, bool accumulate, int count) const {
+    for (int j = 0; j < count; ++j) y[j] = accumulate ? y[j] + sum[j] : sum[j];
+  }
+};
+
+// Calls body(Sums, c, count) over n channels in chunks: of vectors, then a few; or a few at a time.
+template <class T, class Body>
+void for_chunks(std::int64_t n, bool vectors, const Body& body) {
+  constexpr int L = kLanes<T>;
+  std::int64_t c = 0;
+  if (vectors) {
+    for (; c + 4 * L <= n; c += 4 * L) body(Sums<T, 4>(), c, 4 * L);
+    for (; c + L <= n; c += L) body(Sums<T, 1>(), c, L);
+  }
+  for (; c < n; c += kFew) body(Sums<T, 0>(), c, static_cast<int>(n - c < kFew ? n - c : kFew));
+}
 
 struct Row {
   std::int64_t n, d, h;
@@ -18,29 +62,20 @@ bool inside(std::int64_t x, std::int64_t extent) {
   return static_cast<std::uint64_t>(x) < static_cast<std::uint64_t>(extent);
 }
 
-// Calls body(c, count) over [0, n) in chunks; whole chunks pass a constant count, which unrolls.
-template <class Body>
-void for_chunks(std::int64_t n, const Body& body) {
-  std::int64_t c = 0;
-  for (; c + kChunk <= n; c += kChunk) body(c, kChunk);
-  for (; c + 16 <= n; c += 16) body(c, 16);
-  if (c < n) body(c, static_cast<int>(n - c));
-}
-
-// sum[j] += a[(first + j) / multiplier - first / multiplier] * b[j]: x repeats each channel `multiplier` times.
-template <class T>
-void add_products(T* sum, const T* x, std::int64_t first, std::int64_t multiplier, const T* b, int count) {
-  if (multiplier == 1) {
-    const T* const a = x + first;
-#pragma omp simd
-    for (int j = 0; j < count; ++j) sum[j] += a[j] * b[j];
-  } else {
-    std::int64_t c = first / multiplier, m = first % multiplier;
-    for (int j = 0; j < count; ++j) {
-      sum[j] += x[c] * b[j];
-      if (++m == multiplier) m = 0, ++c;
+// Adds x times b for `count` filters from `first` on; each channel of x has `multiplier` filters.
+template <class T, int V>
+void add_products(Sums<T, V>& sums, const T* x, const T* b, std::int64_t first, std::int64_t multiplier, int count) {
+  if constexpr (V == 0) {
+    if (multiplier > 1) {
+      std::int64_t c = first / multiplier, m = first % multiplier;
+      for (int j = 0; j < count; ++j) {
+        sums.sum[j] += x[c] * b[first + j];
+        if (++m == multiplier) m = 0, ++c;
+      }
+      return;
     }
   }
+  sums.add(x + first, b + first, count);
 }
 
 template <class T>
@@ -51,8 +86,7 @@ void forward(const DepthwiseShape& s, const T* x, const T* kernel, T* y, std::in
     const Row r = row_at(row, D.out, H.out);
     for (std::int64_t w = 0; w < W.out; ++w) {
       T* const out = y + (row * W.out + w) * filters;
-      for_chunks(filters, [&](std::int64_t first, int count) {
-        T sum[kChunk] = {};
+      for_chunks<T>(filters, s.multiplier == 1, [&](auto sums, std::int64_t first, int count) {
         for (std::int64_t td = 0; td < D.kernel; ++td) {
           const std::int64_t id = r.d * D.stride + td * D.dilation - D.pad;
           if (!inside(id, D.in)) continue;
@@ -60,15 +94,15 @@ void forward(const DepthwiseShape& s, const T* x, const T* kernel, T* y, std::in
             const std::int64_t ih = r.h * H.stride + th * H.dilation - H.pad;
             if (!inside(ih, H.in)) continue;
             const T* const image = x + ((r.n * D.in + id) * H.in + ih) * W.in * s.channels;
-            const T* const taps = kernel + (td * H.kernel + th) * W.kernel * filters + first;
+            const T* const taps = kernel + (td * H.kernel + th) * W.kernel * filters;
             for (std::int64_t tw = 0; tw < W.kernel; ++tw) {
               const std::int64_t iw = w * W.stride + tw * W.dilation - W.pad;
               if (inside(iw, W.in))
-                add_products(sum, image + iw * s.channels, first, s.multiplier, taps + tw * filters, count);
+                add_products(sums, image + iw * s.channels, taps + tw * filters, first, s.multiplier, count);
             }
           }
         }
-        for (int j = 0; j < count; ++j) out[first + j] = sum[j];
+        sums.store(out + first, false, count);
       });
     }
   }
@@ -77,7 +111,24 @@ void forward(const DepthwiseShape& s, const T* x, const T* kernel, T* y, std::in
 // The output position that meets input pixel i in tap t, or -1.
 std::int64_t position(const DepthwiseAxis& a, std::int64_t i, std::int64_t t) {
   const std::int64_t p = i + a.pad - t * a.dilation;
-  return p >= 0 && p % a.stride == 0 && p / a.stride < a.out ? p / a.stride : -1;
+  if (p < 0) return -1;
+  if (a.stride == 1) return p < a.out ? p : -1;
+  return p % a.stride == 0 && p / a.stride < a.out ? p / a.stride : -1;
+}
+
+// sums[c] += sum over j of dy[c, j] kernel[c, j], the filters of each channel.
+template <class T, int V>
+void add_filters(Sums<T, V>& sums, const T* dy, const T* kernel, std::int64_t first, std::int64_t multiplier,
+                 int count) {
+  if constexpr (V == 0) {
+    if (multiplier > 1) {
+      for (int c = 0; c < count; ++c)
+        for (std::int64_t j = (first + c) * multiplier; j < (first + c + 1) * multiplier; ++j)
+          sums.sum[c] += dy[j] * kernel[j];
+      return;
+    }
+  }
+  sums.add(dy + first, kernel + first, count);
 }
 
 template <class T>
@@ -88,31 +139,22 @@ void input_grad(const DepthwiseShape& s, const T* dy, const T* kernel, T* dx, st
     const Row r = row_at(row, D.in, H.in);
     for (std::int64_t w = 0; w < W.in; ++w) {
       T* const out = dx + (row * W.in + w) * s.channels;
-      for_chunks(s.channels, [&](std::int64_t first, int count) {
-        T sum[kChunk] = {};
+      for_chunks<T>(s.channels, s.multiplier == 1, [&](auto sums, std::int64_t first, int count) {
         for (std::int64_t td = 0; td < D.kernel; ++td) {
           const std::int64_t od = position(D, r.d, td);
           if (od < 0) continue;
           for (std::int64_t th = 0; th < H.kernel; ++th) {
             const std::int64_t oh = position(H, r.h, th);
             if (oh < 0) continue;
+            const T* const image = dy + ((r.n * D.out + od) * H.out + oh) * W.out * filters;
+            const T* const taps = kernel + (td * H.kernel + th) * W.kernel * filters;
             for (std::int64_t tw = 0; tw < W.kernel; ++tw) {
               const std::int64_t ow = position(W, w, tw);
-              if (ow < 0) continue;
-              const T* const g = dy + (((r.n * D.out + od) * H.out + oh) * W.out + ow) * filters + first * s.multiplier;
-              const T* const k = kernel + ((td * H.kernel + th) * W.kernel + tw) * filters + first * s.multiplier;
-              if (s.multiplier == 1) {
-#pragma omp simd
-                for (int j = 0; j < count; ++j) sum[j] += g[j] * k[j];
-              } else {
-                for (int j = 0; j < count; ++j)
-                  for (std::int64_t m = 0; m < s.multiplier; ++m)
-                    sum[j] += g[j * s.multiplier + m] * k[j * s.multiplier + m];
-              }
+              if (ow >= 0) add_filters(sums, image + ow * filters, taps + tw * filters, first, s.multiplier, count);
             }
           }
         }
-        for (int j = 0; j < count; ++j) out[first + j] = sum[j];
+        sums.store(out + first, false, count);
       });
     }
   }
@@ -135,14 +177,13 @@ void kernel_grad(const DepthwiseShape& s, const T* x, const T* dy, T* dkernel, s
         const T* const image = x + ((r.n * D.in + id) * H.in + ih) * W.in * s.channels;
         for (std::int64_t tw = 0; tw < W.kernel; ++tw) {
           T* const out = dkernel + ((td * H.kernel + th) * W.kernel + tw) * filters;
-          for_chunks(filters, [&](std::int64_t first, int count) {
-            T sum[kChunk] = {};
+          for_chunks<T>(filters, s.multiplier == 1, [&](auto sums, std::int64_t first, int count) {
             for (std::int64_t w = 0; w < W.out; ++w) {
               const std::int64_t iw = w * W.stride + tw * W.dilation - W.pad;
               if (inside(iw, W.in))
-                add_products(sum, image + iw * s.channels, first, s.multiplier, g + w * filters + first, count);
+                add_products(sums, image + iw * s.channels, g + w * filters, first, s.multiplier, count);
             }
-            for (int j = 0; j < count; ++j) out[first + j] += sum[j];
+            sums.store(out + first, true, count);
           });
         }
       }

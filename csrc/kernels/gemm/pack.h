@@ -41,17 +41,29 @@ void transpose_rows(T* to, std::int64_t stride, const T* const* rows, int count,
     for (int r = 0; r < count; ++r) to[k * stride + r] = rows[r][k];
 }
 
+// to[j] = from[j] for j < count, N at a time: the last N overlap the ones before them.
+template <class T, int N>
+void copy_run(T* to, const T* from, int count) {
+  for (int block = 0; block < count; block += N) {
+    const int j = block + N <= count ? block : count - N;
+    if constexpr (N == 8) {
+      *reinterpret_cast<Eight<T>*>(to + j) = *reinterpret_cast<const Eight<T>*>(from + j);
+    } else {
+      *reinterpret_cast<Quad<T>*>(to + j) = *reinterpret_cast<const Quad<T>*>(from + j);
+    }
+  }
+}
+
 // to[i * to_stride + j] = from[i * from_stride + j] for i < n and j < count.
 template <class T>
 void copy_runs(T* to, std::int64_t to_stride, const T* from, std::int64_t from_stride, int count, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i, to += to_stride, from += from_stride) {
-    if (count < 4) {
+    if (count >= 8) {
+      copy_run<T, 8>(to, from, count);
+    } else if (count >= 4) {
+      copy_run<T, 4>(to, from, count);
+    } else {
       for (int j = 0; j < count; ++j) to[j] = from[j];
-      continue;
-    }
-    for (int block = 0; block < count; block += 4) {  // the last block overlaps the one before it
-      const int j = block + 4 <= count ? block : count - 4;
-      *reinterpret_cast<Quad<T>*>(to + j) = *reinterpret_cast<const Quad<T>*>(from + j);
     }
   }
 }

@@ -20,23 +20,27 @@ constexpr int kVectorBytes = 16, kTileRows = 4;
 constexpr int kTileVectors = 2;
 
 // Vectors that may be loaded from and stored to any address of their element type. Name the type in full where a
-// pointer to it is declared: `auto` would lose the alignment.
+// pointer to it is declared: `auto` and template parameters lose the alignment.
 template <class T>
 struct Vectors;
 template <>
 struct Vectors<float> {
   typedef float Full __attribute__((vector_size(kVectorBytes), aligned(4), may_alias));
   typedef float Quad __attribute__((vector_size(16), aligned(4), may_alias));
+  typedef float Eight __attribute__((vector_size(32), aligned(4), may_alias));
 };
 template <>
 struct Vectors<double> {
   typedef double Full __attribute__((vector_size(kVectorBytes), aligned(8), may_alias));
   typedef double Quad __attribute__((vector_size(32), aligned(8), may_alias));
+  typedef double Eight __attribute__((vector_size(64), aligned(8), may_alias));
 };
 template <class T>
 using Vector = typename Vectors<T>::Full;
 template <class T>
 using Quad = typename Vectors<T>::Quad;
+template <class T>
+using Eight = typename Vectors<T>::Eight;
 
 template <class T>
 constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(T));

@@ -25,44 +25,41 @@ T dot(const T* a, const T* x, std::int64_t n) {
   return total;
 }
 
-// y[j] = sum over k of x[k] b[k * ld + j] for `columns` columns, in spans of K as a block does.
-template <class T, int V>
-void weighted_rows(const T* b, std::int64_t ld, const T* x, T* y, std::int64_t n) {
-  constexpr int L = kLanes<T>;
-  Vector<T> total[V] = {};
+// Columns that weighted_rows sums at a time: they stay in L1 while the rows stream past.
+constexpr int kRowColumns = 512;
+
+// y[j] = sum over k of x[k] b[k * ld + j], j < columns <= kRowColumns, in spans of K as a block does.
+template <class T>
+void weighted_rows(const T* b, std::int64_t ld, const T* x, T* y, int columns, std::int64_t n) {
+  for (int j = 0; j < columns; ++j) y[j] = 0;
   for (std::int64_t k0 = 0; k0 < n; k0 += kGemmSpanK) {
     const std::int64_t k1 = k0 + kGemmSpanK < n ? k0 + kGemmSpanK : n;
-    Vector<T> sum[V] = {};
-    for (std::int64_t k = k0; k < k1; ++k)
-#pragma GCC unroll 4
-      for (int v = 0; v < V; ++v) sum[v] += x[k] * *reinterpret_cast<const Vector<T>*>(b + k * ld + v * L);
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) total[v] += sum[v];
+    T sum[kRowColumns];
+    for (int j = 0; j < columns; ++j) sum[j] = 0;
+    std::int64_t k = k0;
+    for (; k + 4 <= k1; k += 4) {
+      const T *const r0 = b + k * ld, *const r1 = r0 + ld, *const r2 = r1 + ld, *const r3 = r2 + ld;
+      const T x0 = x[k], x1 = x[k + 1], x2 = x[k + 2], x3 = x[k + 3];
+#pragma omp simd
+      for (int j = 0; j < columns; ++j) sum[j] += (x0 * r0[j] + x1 * r1[j]) + (x2 * r2[j] + x3 * r3[j]);
+    }
+    for (; k < k1; ++k) {
+      const T *const row = b + k * ld, scale = x[k];
+#pragma omp simd
+      for (int j = 0; j < columns; ++j) sum[j] += scale * row[j];
+    }
+    for (int j = 0; j < columns; ++j) y[j] += sum[j];
   }
-#pragma GCC unroll 4
-  for (int v = 0; v < V; ++v) *reinterpret_cast<Vector<T>*>(y + v * L) = total[v];
 }
 
 template <class T>
 void vector_product(const Matrix<T>& a, const T* x, T* y, std::int64_t i0, std::int64_t i1, std::int64_t k) {
-  constexpr int L = kLanes<T>;
-  std::int64_t i = i0;
   if (!a.transposed) {
-    for (; i < i1; ++i) y[i] = dot(a.data + i * a.ld, x, k);
+    for (std::int64_t i = i0; i < i1; ++i) y[i] = dot(a.data + i * a.ld, x, k);
     return;
   }
-  for (; i + 4 * L <= i1; i += 4 * L) weighted_rows<T, 4>(a.data + i, a.ld, x, y + i, k);
-  for (; i + L <= i1; i += L) weighted_rows<T, 1>(a.data + i, a.ld, x, y + i, k);
-  for (; i < i1; ++i) {
-    T total = 0;
-    for (std::int64_t k0 = 0; k0 < k; k0 += kGemmSpanK) {
-      const std::int64_t k1 = k0 + kGemmSpanK < k ? k0 + kGemmSpanK : k;
-      T sum = 0;
-      for (std::int64_t kk = k0; kk < k1; ++kk) sum += x[kk] * a.data[kk * a.ld + i];
-      total += sum;
-    }
-    y[i] = total;
-  }
+  for (std::int64_t i = i0; i < i1; i += kRowColumns)
+    weighted_rows(a.data + i, a.ld, x, y + i, static_cast<int>(i1 - i < kRowColumns ? i1 - i : kRowColumns), k);
 }
 
 }  // namespace
