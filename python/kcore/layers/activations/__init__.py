@@ -1,0 +1,1 @@
+"""Layers that apply a function to every element."""

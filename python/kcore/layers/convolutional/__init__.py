@@ -1,0 +1,1 @@
+"""Layers that slide kernels over time, images or volumes."""
