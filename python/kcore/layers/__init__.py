@@ -117,6 +117,10 @@ SeparableConvolution1D = SeparableConv1D
 SeparableConvolution2D = SeparableConv2D
 
 __all__ = [
+    "ELU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "Activation",
     "ActivityRegularization",
     "Add",
@@ -156,11 +160,9 @@ __all__ = [
     "Discretization",
     "Dot",
     "Dropout",
-    "ELU",
     "EinsumDense",
     "Embedding",
     "Flatten",
-    "GRU",
     "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
@@ -181,7 +183,6 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
-    "LSTM",
     "LSTMCell",
     "Lambda",
     "Layer",
@@ -202,7 +203,6 @@ __all__ = [
     "PReLU",
     "Permute",
     "RMSNormalization",
-    "RNN",
     "RandomBrightness",
     "RandomContrast",
     "RandomCrop",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import operator
-from typing import Any, Callable, Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from kcore import activations, constraints, initializers, regularizers
 from kcore.autograd import config

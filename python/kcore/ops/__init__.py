@@ -151,6 +151,26 @@ from kcore.ops.matmul import (
     tensordot,
     vdot,
 )
+from kcore.ops.nn import (
+    celu,
+    glu,
+    hard_shrink,
+    hard_sigmoid,
+    hard_silu,
+    hard_swish,
+    hard_tanh,
+    log_sigmoid,
+    relu6,
+    selu,
+    soft_shrink,
+    softsign,
+    sparse_plus,
+    sparse_sigmoid,
+    sparsemax,
+    squareplus,
+    tanh_shrink,
+    threshold,
+)
 from kcore.ops.norm import (
     batch_normalization,
     layer_normalization,

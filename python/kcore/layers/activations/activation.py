@@ -135,7 +135,9 @@ class PReLU(BuiltinLayer):
         shared = self.shared_axes or []
         shape = tuple(1 if axis in shared else size for axis, size in enumerate(input_shape))[1:]
         if None in shape:
-            raise ValueError(f"[PReLU] expected known sizes but for the batch and shared_axes, received {tuple(input_shape)}")
+            raise ValueError(
+                f"[PReLU] expected known sizes but for the batch and shared_axes, received {tuple(input_shape)}"
+            )
         self.alpha = add_weight(self, "alpha", shape)
         axes = {axis: size for axis, size in enumerate(input_shape) if axis and axis not in shared}
         self.input_spec = InputSpec(ndim=len(input_shape), axes=axes)

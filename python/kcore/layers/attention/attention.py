@@ -45,7 +45,9 @@ class Attention(BuiltinLayer):
 
     def _check(self, inputs) -> None:
         if not isinstance(inputs, (list, tuple)) or len(inputs) not in (2, 3):
-            raise ValueError(f"[{type(self).__name__}] expected a list of query, value and perhaps key, received {inputs!r}")
+            raise ValueError(
+                f"[{type(self).__name__}] expected a list of query, value and perhaps key, received {inputs!r}"
+            )
 
     def _calculate_scores(self, query, key):
         """How well each key fits each query: `(batch, Tq, Tv)`."""
@@ -82,7 +84,9 @@ class Attention(BuiltinLayer):
     def compute_output_shape(self, input_shape):
         return (*input_shape[0][:-1], input_shape[1][-1])
 
-    def compute_output_spec(self, inputs, mask=None, return_attention_scores=False, training=None, use_causal_mask=False):
+    def compute_output_spec(
+        self, inputs, mask=None, return_attention_scores=False, training=None, use_causal_mask=False
+    ):
         from kcore.graph import KerasTensor
 
         self._check(inputs)

@@ -105,7 +105,10 @@ class MultiHeadAttention(BuiltinLayer):
 
     def _projection(self, name: str, shape, size: int):
         """`(..., dim)` to `(..., num_heads, size)`."""
-        free, (dim, heads, width) = string.ascii_lowercase[: len(shape) - 1], string.ascii_lowercase[len(shape) - 1 :][:3]
+        free, (dim, heads, width) = (
+            string.ascii_lowercase[: len(shape) - 1],
+            string.ascii_lowercase[len(shape) - 1 :][:3],
+        )
         equation = f"{free}{dim},{dim}{heads}{width}->{free}{heads}{width}"
         output_shape = (*[None] * (len(shape) - 2), self.num_heads, size)
         return self._dense(name, equation, output_shape, heads + width, shape)

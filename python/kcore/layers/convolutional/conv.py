@@ -138,7 +138,9 @@ class BaseConv(Windowed):
     def build(self, input_shape):
         kernel_shape = self._kernel_shape(input_shape)
         self.input_spec = InputSpec(min_ndim=self.rank + 2, axes={self.channel_axis: input_shape[self.channel_axis]})
-        infer_shape(self.convolve, input_shape, kernel_shape)  # a window larger than the input fails here, not at the first call
+        infer_shape(
+            self.convolve, input_shape, kernel_shape
+        )  # a window larger than the input fails here, not at the first call
         self.kernel = add_weight(self, "kernel", kernel_shape)
         self.add_bias(self.filters)
         self.built = True

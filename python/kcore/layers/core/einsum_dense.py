@@ -30,7 +30,13 @@ class EinsumDense(BuiltinLayer):
     """
 
     OPTIONS = ("output_shape", "equation", "activation", "bias_axes", "kernel_initializer", "bias_initializer")
-    OPTIONS += ("kernel_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint", "bias_constraint")
+    OPTIONS += (
+        "kernel_regularizer",
+        "bias_regularizer",
+        "activity_regularizer",
+        "kernel_constraint",
+        "bias_constraint",
+    )
     OPTIONS += ("quantization_config",)
 
     def __init__(
@@ -82,7 +88,9 @@ class EinsumDense(BuiltinLayer):
 
 def _analyze(equation: str, bias_axes: str | None, input_shape: tuple, output_sizes: tuple):
     """(kernel shape, bias shape or None, output shape) that the equation implies."""
-    match = re.fullmatch(r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?", equation.replace(" ", ""))
+    match = re.fullmatch(
+        r"(\.\.\.)?([a-zA-Z]+)(\.\.\.)?,([a-zA-Z]+)->(\.\.\.)?([a-zA-Z]+)(\.\.\.)?", equation.replace(" ", "")
+    )
     left, right = bool(match and match[1]), bool(match and match[3])
     if not match or (left, right) != (bool(match[5]), bool(match[7])) or (left and right):
         raise ValueError(
@@ -92,7 +100,9 @@ def _analyze(equation: str, bias_axes: str | None, input_shape: tuple, output_si
     # The axes under the dots lie before the labels of the input ("...ab") or behind the batch's labels ("ab...").
     hidden = len(input_shape) - len(x)
     if hidden < 0 or (hidden and not (left or right)):
-        raise ValueError(f"[EinsumDense] expected an input of {len(x)} axes for {equation!r}, received shape {input_shape}")
+        raise ValueError(
+            f"[EinsumDense] expected an input of {len(x)} axes for {equation!r}, received shape {input_shape}"
+        )
     labelled = input_shape[hidden:] if left else input_shape[: len(x)]
     dotted = input_shape[:hidden] if left else input_shape[len(x) :]
     sizes_in = dict(zip(x, labelled))
@@ -106,11 +116,15 @@ def _analyze(equation: str, bias_axes: str | None, input_shape: tuple, output_si
                 f"[EinsumDense] expected size {known} of the input for output axis {label!r} of {equation!r}, received {size}"
             )
         if label not in sizes_in and size is None:
-            raise ValueError(f"[EinsumDense] expected a size for output axis {label!r} of {equation!r} in output_shape, received None")
+            raise ValueError(
+                f"[EinsumDense] expected a size for output axis {label!r} of {equation!r} in output_shape, received None"
+            )
         sizes_out[label] = known if size is None else size
     if any(label not in sizes_in and label not in kernel for label in y):
         raise ValueError(f"[EinsumDense] expected every output label to come from an input, received {equation!r}")
-    kernel_shape = tuple(sizes_in.get(label) if sizes_in.get(label) is not None else sizes_out.get(label) for label in kernel)
+    kernel_shape = tuple(
+        sizes_in.get(label) if sizes_in.get(label) is not None else sizes_out.get(label) for label in kernel
+    )
     if None in kernel_shape:
         raise ValueError(
             f"[EinsumDense] expected known sizes for the kernel labels {kernel!r}, received input shape {input_shape} "
@@ -127,6 +141,8 @@ def _bias_shape(equation: str, bias_axes: str | None, y: str, sizes: dict, trail
         return None
     unknown = [label for label in bias_axes if label not in y]
     if unknown:
-        raise ValueError(f"[EinsumDense] expected bias_axes among the output labels {y!r} of {equation!r}, received {bias_axes!r}")
+        raise ValueError(
+            f"[EinsumDense] expected bias_axes among the output labels {y!r} of {equation!r}, received {bias_axes!r}"
+        )
     first = min(y.index(label) for label in bias_axes)
     return tuple(sizes[label] if label in bias_axes else 1 for label in y[first:]) + (1,) * trailing

@@ -32,7 +32,9 @@ class Lambda(Layer):
         if not callable(function):
             raise TypeError(f"[Lambda] expected a function, received {function!r}")
         if output_shape is not None and not callable(output_shape) and not isinstance(output_shape, (tuple, list)):
-            raise TypeError(f"[Lambda] expected output_shape to be a tuple, a function or None, received {output_shape!r}")
+            raise TypeError(
+                f"[Lambda] expected output_shape to be a tuple, a function or None, received {output_shape!r}"
+            )
         super().__init__(**kwargs)
         self.function = function
         self.arguments = arguments or {}

@@ -19,7 +19,9 @@ class Wrapper(Layer):
 
     def __init__(self, layer, **kwargs):
         if not isinstance(layer, Layer):
-            raise TypeError(f"[{type(self).__name__}] expected a layer to wrap, received {layer!r} of type {type(layer).__name__}")
+            raise TypeError(
+                f"[{type(self).__name__}] expected a layer to wrap, received {layer!r} of type {type(layer).__name__}"
+            )
         super().__init__(**kwargs)
         self.layer = layer
 

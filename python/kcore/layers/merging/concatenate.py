@@ -32,7 +32,9 @@ class Concatenate(Merge):
         merged = list(shapes[0])
         for shape in shapes[1:]:
             others = zip(merged, shape)
-            if len(shape) != rank or any(i != axis and None not in (a, b) and a != b for i, (a, b) in enumerate(others)):
+            if len(shape) != rank or any(
+                i != axis and None not in (a, b) and a != b for i, (a, b) in enumerate(others)
+            ):
                 raise ValueError(
                     f"[Concatenate] expected inputs whose shapes agree except along axis {self.axis}, "
                     f'received {shapes} (layer "{self.name}")'

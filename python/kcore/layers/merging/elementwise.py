@@ -15,7 +15,9 @@ def check_input_list(layer, input_shape, minimum: int = 1) -> list[tuple]:
     if not isinstance(input_shape, (list, tuple)) or not input_shape or not isinstance(input_shape[0], (list, tuple)):
         raise ValueError(f'[{name}] expected a list of inputs, received shape {input_shape} (layer "{layer.name}")')
     if len(input_shape) < minimum:
-        raise ValueError(f'[{name}] expected at least {minimum} inputs, received {len(input_shape)} (layer "{layer.name}")')
+        raise ValueError(
+            f'[{name}] expected at least {minimum} inputs, received {len(input_shape)} (layer "{layer.name}")'
+        )
     return [tuple(shape) for shape in input_shape]
 
 
@@ -33,7 +35,9 @@ class Merge(BuiltinLayer):
     def build(self, input_shape):
         shapes = check_input_list(self, input_shape)
         if len({shape[0] for shape in shapes if shape and shape[0] is not None}) > 1:
-            raise ValueError(f'[{type(self).__name__}] expected one batch size, received shapes {shapes} (layer "{self.name}")')
+            raise ValueError(
+                f'[{type(self).__name__}] expected one batch size, received shapes {shapes} (layer "{self.name}")'
+            )
         self._merged_shape(shapes)
         self.built = True
 
@@ -68,7 +72,9 @@ class Merge(BuiltinLayer):
         if mask is None:
             return None
         if not isinstance(mask, (list, tuple)) or not isinstance(inputs, (list, tuple)):
-            raise ValueError(f"[{type(self).__name__}] expected lists of inputs and masks, received {inputs!r}, {mask!r}")
+            raise ValueError(
+                f"[{type(self).__name__}] expected lists of inputs and masks, received {inputs!r}, {mask!r}"
+            )
         if len(mask) != len(inputs):
             raise ValueError(f"[{type(self).__name__}] expected {len(inputs)} masks, received {len(mask)}")
         if any(m is None for m in mask):
@@ -104,7 +110,9 @@ class Subtract(Merge):
 
     def build(self, input_shape):
         if len(check_input_list(self, input_shape)) != 2:
-            raise ValueError(f'[Subtract] expected exactly 2 inputs, received shapes {input_shape} (layer "{self.name}")')
+            raise ValueError(
+                f'[Subtract] expected exactly 2 inputs, received shapes {input_shape} (layer "{self.name}")'
+            )
         super().build(input_shape)
 
     def combine(self, inputs):

@@ -57,7 +57,9 @@ class BatchNormalization(BuiltinLayer):
     ):
         super().__init__(**kwargs)
         if renorm:
-            raise NotImplementedError(f"[BatchNormalization] expected renorm=False (not supported), received {renorm!r}")
+            raise NotImplementedError(
+                f"[BatchNormalization] expected renorm=False (not supported), received {renorm!r}"
+            )
         self.set_options(locals(), axis=int(axis))
         self.supports_masking = True
 

@@ -19,7 +19,9 @@ class _OwnStatistics(BuiltinLayer):
         rank = len(input_shape)
         self.axis = self.axis if isinstance(self.axis, list) else [self.axis]
         if not self.axis or not all(-rank <= axis < rank for axis in self.axis):
-            raise ValueError(f"[{type(self).__name__}] expected axes of an input of {rank} axes, received axis={self.axis}")
+            raise ValueError(
+                f"[{type(self).__name__}] expected axes of an input of {rank} axes, received axis={self.axis}"
+            )
         shape = tuple(input_shape[axis] for axis in self.axis)
         if None in shape:
             raise ValueError(
@@ -66,7 +68,9 @@ class LayerNormalization(_OwnStatistics):
     ):
         rms_scaling = kwargs.pop("rms_scaling", False)  # written into every configuration by Keras
         if rms_scaling:
-            raise NotImplementedError("[LayerNormalization] expected rms_scaling=False; use RMSNormalization, received True")
+            raise NotImplementedError(
+                "[LayerNormalization] expected rms_scaling=False; use RMSNormalization, received True"
+            )
         super().__init__(axis, **kwargs)
         self.set_options(locals(), axis=self.axis)
 
@@ -128,5 +132,7 @@ def axes_of(layer, axis):
     if isinstance(axis, int):
         return axis
     if not isinstance(axis, (list, tuple)) or not all(isinstance(a, int) for a in axis):
-        raise TypeError(f"[{type(layer).__name__}] expected axis to be an integer or a list of integers, received {axis!r}")
+        raise TypeError(
+            f"[{type(layer).__name__}] expected axis to be an integer or a list of integers, received {axis!r}"
+        )
     return list(axis)

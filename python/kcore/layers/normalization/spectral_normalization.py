@@ -31,7 +31,9 @@ class SpectralNormalization(Wrapper):
         kernel = getattr(self.layer, "kernel", None)
         kernel = getattr(self.layer, "embeddings", None) if kernel is None else kernel
         if kernel is None:
-            raise ValueError(f"[SpectralNormalization] expected a layer with a kernel or embeddings, received {self.layer!r}")
+            raise ValueError(
+                f"[SpectralNormalization] expected a layer with a kernel or embeddings, received {self.layer!r}"
+            )
         self.kernel = kernel
         self.vector_u = self.add_weight(
             name="vector_u", shape=(1, kernel.shape[-1]), initializer="random_normal", trainable=False

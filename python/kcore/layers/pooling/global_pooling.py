@@ -98,7 +98,9 @@ class GlobalAveragePooling1D(_GlobalAveragePooling):
         if mask is None:
             return super().call(inputs)
         steps = self.pooled_axes[0]
-        weights = ops.expand_dims(ops.cast(mask, inputs.dtype), axis=3 - steps)  # (batch, steps) -> one more axis for the channels
+        weights = ops.expand_dims(
+            ops.cast(mask, inputs.dtype), axis=3 - steps
+        )  # (batch, steps) -> one more axis for the channels
         total = ops.sum(ops.multiply(inputs, weights), axis=steps, keepdims=self.keepdims)
         return ops.divide(total, ops.sum(weights, axis=steps, keepdims=self.keepdims))
 

@@ -55,7 +55,9 @@ class CategoryEncoding(BuiltinLayer):
 
     def call(self, inputs, count_weights=None):
         if count_weights is not None and self.output_mode != "count":
-            raise ValueError(f"[CategoryEncoding] expected count_weights only with output_mode='count', received {self.output_mode!r}")
+            raise ValueError(
+                f"[CategoryEncoding] expected count_weights only with output_mode='count', received {self.output_mode!r}"
+            )
         inputs = ops.convert_to_tensor(inputs)
         _check_range(inputs, self.num_tokens)
         if self.output_mode == "one_hot" and len(inputs.shape) > 1 and inputs.shape[-1] == 1:

@@ -60,7 +60,7 @@ class Discretization(BuiltinLayer):
 
     def call(self, inputs):
         if self.bin_boundaries is None:
-            raise ValueError('[Discretization] expected adapt() to be called first, received no bin_boundaries')
+            raise ValueError("[Discretization] expected adapt() to be called first, received no bin_boundaries")
         inputs = ops.convert_to_tensor(inputs)
         boundaries = ops.convert_to_tensor(np.asarray(self.bin_boundaries, "float32"))
         bins = ops.searchsorted(boundaries, ops.cast(inputs, "float32"), side="right")
@@ -69,7 +69,11 @@ class Discretization(BuiltinLayer):
         return encode(bins, self._depth, self.output_mode, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
-        return tuple(input_shape) if self.output_mode == "int" else encoded_shape(tuple(input_shape), self._depth, self.output_mode)
+        return (
+            tuple(input_shape)
+            if self.output_mode == "int"
+            else encoded_shape(tuple(input_shape), self._depth, self.output_mode)
+        )
 
     def compute_output_spec(self, inputs):
         return KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.compute_dtype)

@@ -53,7 +53,9 @@ class ImageLayer(BuiltinLayer):
 
     def call(self, data, training=True):
         if len(data.shape) not in (3, 4):
-            raise ValueError(f"[{type(self).__name__}] expected images of 3 or 4 axes, received shape {tuple(data.shape)}")
+            raise ValueError(
+                f"[{type(self).__name__}] expected images of 3 or 4 axes, received shape {tuple(data.shape)}"
+            )
         images = ops.expand_dims(data, 0) if len(data.shape) == 3 else data
         if not training:
             outputs = self.transform_images(images, None, training=False)

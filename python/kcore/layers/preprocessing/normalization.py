@@ -34,7 +34,9 @@ class Normalization(BuiltinLayer):
         super().__init__(**kwargs)
         self.axis = () if axis is None else tuple(axis) if isinstance(axis, (list, tuple)) else (axis,)
         if (mean is None) != (variance is None):
-            raise ValueError(f"[Normalization] expected both mean and variance or neither, received {mean!r} and {variance!r}")
+            raise ValueError(
+                f"[Normalization] expected both mean and variance or neither, received {mean!r} and {variance!r}"
+            )
         self.input_mean = mean
         self.input_variance = variance
         self.invert = invert
@@ -48,7 +50,9 @@ class Normalization(BuiltinLayer):
         kept = sorted(axis % rank for axis in self.axis)
         shape = tuple(input_shape[axis] for axis in kept)
         if None in shape:
-            raise ValueError(f"[Normalization] expected known sizes along axis={self.axis}, received shape {tuple(input_shape)}")
+            raise ValueError(
+                f"[Normalization] expected known sizes along axis={self.axis}, received shape {tuple(input_shape)}"
+            )
         self._reduced = tuple(axis for axis in range(rank) if axis not in kept)
         self._shape_of_statistics = tuple(input_shape[axis] if axis in kept else 1 for axis in range(rank))
         if self.input_mean is None:

@@ -23,7 +23,9 @@ class RandomContrast(RandomImageLayer):
 
     def __init__(self, factor, value_range=(0, 255), seed=None, **kwargs):
         super().__init__(seed, **kwargs)
-        self.factor = factor_bounds(self, "factor", factor, -1 if isinstance(factor, (list, tuple)) else 0, 1, symmetric=False)
+        self.factor = factor_bounds(
+            self, "factor", factor, -1 if isinstance(factor, (list, tuple)) else 0, 1, symmetric=False
+        )
         self.value_range = value_range
 
     def get_random_transformation(self, data, training=True, seed=None):
@@ -60,7 +62,9 @@ class RandomBrightness(RandomImageLayer):
         super().__init__(seed, **kwargs)
         self.factor = factor_bounds(self, "factor", factor, -1, 1)
         if not isinstance(value_range, (list, tuple)) or len(value_range) != 2 or value_range[0] >= value_range[1]:
-            raise ValueError(f"[RandomBrightness] expected value_range to be two ascending numbers, received {value_range!r}")
+            raise ValueError(
+                f"[RandomBrightness] expected value_range to be two ascending numbers, received {value_range!r}"
+            )
         self.value_range = sorted(value_range)
 
     def get_random_transformation(self, data, training=True, seed=None):

@@ -66,7 +66,9 @@ class Resizing(_Sized):
         values = {k: v for k, v in locals().items() if k != "data_format"}
         self.set_options(values, **checked)
         if crop_to_aspect_ratio and pad_to_aspect_ratio:
-            raise ValueError("[Resizing] expected only one of crop_to_aspect_ratio and pad_to_aspect_ratio, received both")
+            raise ValueError(
+                "[Resizing] expected only one of crop_to_aspect_ratio and pad_to_aspect_ratio, received both"
+            )
 
     def transform_images(self, images, transformation, training=True):
         return ops.image.resize(

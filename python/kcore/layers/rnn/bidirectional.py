@@ -113,7 +113,9 @@ class Bidirectional(Layer):
     def reset_state(self):
         """Sets the states of both layers to zero."""
         if not self.stateful:
-            raise AttributeError(f'[Bidirectional] expected a stateful layer, received stateful=False (layer "{self.name}")')
+            raise AttributeError(
+                f'[Bidirectional] expected a stateful layer, received stateful=False (layer "{self.name}")'
+            )
         self.forward_layer.reset_state()
         self.backward_layer.reset_state()
 

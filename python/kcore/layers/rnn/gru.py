@@ -6,6 +6,7 @@ from kcore import ops, random
 from kcore.layers.options import add_weight, positive_int
 from kcore.layers.rnn.cell_options import Cell, CellRNN, cell_arguments, is_named
 from kcore.layers.rnn.dropout_cell import masked
+from kcore.ops import rnn as recurrent
 
 _OPTIONS = ("units", "activation", "recurrent_activation", "use_bias", "kernel_initializer", "recurrent_initializer")
 _OPTIONS += ("bias_initializer", "kernel_regularizer", "recurrent_regularizer", "bias_regularizer")
@@ -155,7 +156,7 @@ class GRU(CellRNN):
         kernel = ops.convert_to_tensor(cell.kernel)
         if training and cell.dropout:
             sequences, kernel = self.drop_inputs(sequences, kernel, gates=3)
-        return ops.gru(
+        return recurrent.gru(
             sequences,
             initial_state[0],
             kernel,

@@ -6,6 +6,7 @@ from kcore import initializers, ops, random
 from kcore.layers.options import add_weight, positive_int
 from kcore.layers.rnn.cell_options import Cell, CellRNN, cell_arguments, is_named
 from kcore.layers.rnn.dropout_cell import masked
+from kcore.ops import rnn as recurrent
 
 _REST = ("kernel_constraint", "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout", "seed")
 
@@ -154,7 +155,7 @@ class LSTM(CellRNN):
         if training and cell.dropout:
             sequences, kernel = self.drop_inputs(sequences, kernel, gates=4)
         h, c = initial_state
-        return ops.lstm(
+        return recurrent.lstm(
             sequences, h, c, kernel, cell.recurrent_kernel, cell.bias, mask, go_backwards=self.go_backwards
         )
 

@@ -6,6 +6,7 @@ from kcore import ops, random
 from kcore.layers.options import add_weight, positive_int
 from kcore.layers.rnn.cell_options import Cell, CellRNN, cell_arguments, is_named
 from kcore.layers.rnn.dropout_cell import masked
+from kcore.ops import rnn as recurrent
 
 _OPTIONS = ("units", "activation", "use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer")
 _OPTIONS += ("kernel_regularizer", "recurrent_regularizer", "bias_regularizer")
@@ -127,7 +128,7 @@ class SimpleRNN(CellRNN):
         kernel = ops.convert_to_tensor(self.cell.kernel)
         if training and self.cell.dropout:
             sequences, kernel = self.drop_inputs(sequences, kernel, gates=1)
-        return ops.simple_rnn(
+        return recurrent.simple_rnn(
             sequences,
             initial_state[0],
             kernel,
