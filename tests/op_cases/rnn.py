@@ -1,4 +1,4 @@
-"""Recurrent ops against a plain float64 loop over time; their gradient ops against the same loop run backwards by hand."""
+"""Recurrent ops against a plain float64 loop over time, their gradient ops against complex steps of that loop."""
 
 import numpy as np
 
@@ -153,8 +153,8 @@ def gru_caches(x, h0, kernel, recurrent_kernel, bias, mask, reset_after=True, go
 
 
 def grad_case(op, oracle, inputs, cached, dys, attrs, name):
-    # Its own gradient is taken of the unrolled formula, which recomputes what is cached: tested as the second gradient of
-    # the forward op.
+    # Its own gradient is taken of the unrolled formula, which recomputes what is cached: the second gradient of the
+    # forward op is what tests it.
     return Case(op, [*inputs, *cached, *dys], oracle, attrs, ulps=64, why=WHY, grad=False, name=name)
 
 
@@ -164,28 +164,77 @@ CASES = [
     Case("lstm", [X, H0, C0, *LSTM, None], lstm, ulps=16, why=WHY, name="plain"),
     Case("lstm", [X, H0, C0, *LSTM, MASK], lstm, {"go_backwards": True}, ulps=16, why=WHY, name="masked-backwards"),
     Case("lstm", [X, H0, C0, *LSTM[:2], None, MASK], lstm, {"go_backwards": False}, ulps=16, why=WHY, name="no-bias"),
-    Case("lstm", [WIDE_X, WIDE_H, WIDE_C, *wide(4, (36,)), WIDE_MASK], lstm, ulps=32, why=WHY, second=False, name="wide"),
+    Case(
+        "lstm", [WIDE_X, WIDE_H, WIDE_C, *wide(4, (36,)), WIDE_MASK], lstm, ulps=32, why=WHY, second=False, name="wide"
+    ),
     Case("gru", [X, H0, *GRU, None], gru, ulps=16, why=WHY, name="plain"),
     Case("gru", [X, H0, *GRU, MASK], gru, {"reset_after": True, "go_backwards": True}, ulps=16, why=WHY, name="masked"),
-    Case("gru", [X, H0, *GRU1, MASK], gru, {"reset_after": False, "go_backwards": True}, ulps=16, why=WHY, name="before"),
+    Case(
+        "gru", [X, H0, *GRU1, MASK], gru, {"reset_after": False, "go_backwards": True}, ulps=16, why=WHY, name="before"
+    ),
     Case("gru", [X, H0, *GRU[:2], None, None], gru, {"reset_after": False}, ulps=16, why=WHY, name="no-bias"),
     Case("gru", [X, H0, *GRU[:2], None, MASK], gru, {"reset_after": True}, ulps=16, why=WHY, name="no-bias"),
     Case("gru", [WIDE_X, WIDE_H, *wide(3, (2, 27)), WIDE_MASK], gru, ulps=32, why=WHY, second=False, name="wide"),
-    Case("gru", [WIDE_X, WIDE_H, *wide(3, (27,)), WIDE_MASK], gru, {"reset_after": False}, ulps=32, why=WHY, second=False,
-         name="wide-before"),  # fmt: skip
+    Case(
+        "gru",
+        [WIDE_X, WIDE_H, *wide(3, (27,)), WIDE_MASK],
+        gru,
+        {"reset_after": False},
+        ulps=32,
+        why=WHY,
+        second=False,
+        name="wide-before",
+    ),
     Case("simple_rnn", [X, H0, *RNN, MASK], simple_rnn, {"activation": "tanh", "go_backwards": True}, ulps=16, why=WHY),
     Case("simple_rnn", [X, H0, *RNN, None], simple_rnn, {"activation": "sigmoid"}, ulps=16, why=WHY, name="sigmoid"),
     Case("simple_rnn", [X, H0, *RNN, MASK], simple_rnn, {"activation": "linear"}, ulps=16, why=WHY, name="linear"),
-    Case("simple_rnn", [X, H0, *RNN[:2], None, None], simple_rnn, {"activation": "relu"}, ulps=16, why=WHY, name="relu"),
-    Case("simple_rnn", [WIDE_X, WIDE_H, *wide(1, (9,)), WIDE_MASK], simple_rnn, ulps=32, why=WHY, second=False, name="wide"),
-    grad_case("lstm_grad", lstm_grad, [X, H0, C0, *LSTM, MASK],
-              lstm_caches(X, H0, C0, *LSTM, MASK, go_backwards=True), [DY, DH, DC], {"go_backwards": True}, "all"),
-    grad_case("lstm_grad", lstm_grad, [X, H0, C0, *LSTM[:2], None, None],
-              lstm_caches(X, H0, C0, *LSTM[:2], None, None), [None, DH, None], {}, "last-h"),
+    Case(
+        "simple_rnn", [X, H0, *RNN[:2], None, None], simple_rnn, {"activation": "relu"}, ulps=16, why=WHY, name="relu"
+    ),
+    Case(
+        "simple_rnn",
+        [WIDE_X, WIDE_H, *wide(1, (9,)), WIDE_MASK],
+        simple_rnn,
+        ulps=32,
+        why=WHY,
+        second=False,
+        name="wide",
+    ),
+    grad_case(
+        "lstm_grad",
+        lstm_grad,
+        [X, H0, C0, *LSTM, MASK],
+        lstm_caches(X, H0, C0, *LSTM, MASK, go_backwards=True),
+        [DY, DH, DC],
+        {"go_backwards": True},
+        "all",
+    ),
+    grad_case(
+        "lstm_grad",
+        lstm_grad,
+        [X, H0, C0, *LSTM[:2], None, None],
+        lstm_caches(X, H0, C0, *LSTM[:2], None, None),
+        [None, DH, None],
+        {},
+        "last-h",
+    ),
     grad_case("gru_grad", gru_grad, [X, H0, *GRU, MASK], gru_caches(X, H0, *GRU, MASK), [DY, DH], {}, "after"),
-    grad_case("gru_grad", gru_grad, [X, H0, *GRU1, MASK],
-              gru_caches(X, H0, *GRU1, MASK, reset_after=False, go_backwards=True), [DY, None],
-              {"reset_after": False, "go_backwards": True}, "before"),
-    grad_case("simple_rnn_grad", simple_rnn_grad, [X, H0, *RNN, MASK], [simple_rnn(X, H0, *RNN, MASK)[0]], [DY, DH], {},
-              "tanh"),
-]  # fmt: skip
+    grad_case(
+        "gru_grad",
+        gru_grad,
+        [X, H0, *GRU1, MASK],
+        gru_caches(X, H0, *GRU1, MASK, reset_after=False, go_backwards=True),
+        [DY, None],
+        {"reset_after": False, "go_backwards": True},
+        "before",
+    ),
+    grad_case(
+        "simple_rnn_grad",
+        simple_rnn_grad,
+        [X, H0, *RNN, MASK],
+        [simple_rnn(X, H0, *RNN, MASK)[0]],
+        [DY, DH],
+        {},
+        "tanh",
+    ),
+]

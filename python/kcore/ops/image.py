@@ -13,11 +13,11 @@ from kcore.autograd.dtype import is_floating
 from kcore.ops import elementwise as ew
 from kcore.ops.operands import as_tensor, cast_to
 from kcore.ops.public import public
-from kcore.ops.shape import broadcast_to, concatenate, expand_dims, pad, reshape, strided_slice, transpose
+from kcore.ops.shape import broadcast_to, expand_dims, pad, reshape, strided_slice, transpose
 
 
 def _on_batches(op: str, images: Any, data_format: str | None, function: Callable[[Tensor], Tensor]) -> Tensor:
-    """`function` of float images (batch, height, width, channels), and its result in the layout and dtype of `images`."""
+    """`function` of float images (batch, height, width, channels); the result in the layout and dtype of `images`."""
     images = as_tensor(images)
     if images.ndim not in (3, 4):
         raise ValueError(f"[{op}] expected images of 3 or 4 dimensions, received shape {images.shape}")
@@ -209,7 +209,9 @@ def crop_images(
 def _margins(op: str, axis: str, size: int, before: Any, after: Any, target: Any, sign: int) -> tuple[int, int]:
     """Both margins, two of (before, after, target) being given; they are added (sign -1) or taken away (1)."""
     if sum(v is None for v in (before, after, target)) != 1:
-        raise ValueError(f"[{op}] expected two of the margins and target_{axis}, received {before}, {after} and {target}")
+        raise ValueError(
+            f"[{op}] expected two of the margins and target_{axis}, received {before}, {after} and {target}"
+        )
     total = sign * (size - target) if target is not None else 0
     before = total - after if before is None else before
     after = total - before if after is None else after
@@ -229,7 +231,9 @@ def rgb_to_grayscale(images: Any, data_format: str | None = None) -> Tensor:
     def apply_to(x: Tensor) -> Tensor:
         if x.shape[-1] != 3:
             raise ValueError(f"[rgb_to_grayscale] expected 3 channels, received {x.shape[-1]}")
-        planes = [ew.multiply(strided_slice(x, [0, 0, 0, i], [*x.shape[:3], 1], [1] * 4), w) for i, w in enumerate(_LUMA)]
+        planes = [
+            ew.multiply(strided_slice(x, [0, 0, 0, i], [*x.shape[:3], 1], [1] * 4), w) for i, w in enumerate(_LUMA)
+        ]
         return ew.add(ew.add(planes[0], planes[1]), planes[2])
 
     return _on_batches("rgb_to_grayscale", images, data_format, apply_to)

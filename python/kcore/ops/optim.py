@@ -1,7 +1,7 @@
 """Optimizer updates as pure ops: weight, gradient and slots in, the new weight and the new slots out.
 
-`learning_rate` and `step` (1 for the first update) are 0-d tensors or numbers; a recorded program reads them anew each time.
-Slots have the shape and dtype of the weight. A slot that is None is not used, and None comes back for it.
+`learning_rate` and `step` (1 for the first update) are 0-d tensors or numbers; a recorded program reads them anew each
+time. Slots have the shape and dtype of the weight. A slot that is None is not used, and None comes back for it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Random numbers: counter-based, so the same seed gives the same numbers on every machine and with any number of threads.
+"""Random numbers, counter-based: the same seed gives the same numbers on every machine, with any number of threads.
 
-`seed` is None (the default generator), a non-negative int or a `SeedGenerator`. An int gives the same numbers at each call.
+`seed` is None (the default generator), a non-negative int or a `SeedGenerator`. An int gives the same numbers each time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from kcore.autograd import Tensor, Variable, apply, convert_to_tensor, standardize_dtype, vjp
+from kcore.autograd import Tensor, apply, convert_to_tensor, standardize_dtype, vjp
 from kcore.autograd.random import SeedGenerator, draw_seed
 from kcore.ops import elementwise as ew
 from kcore.ops.gather import take

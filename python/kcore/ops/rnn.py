@@ -1,7 +1,7 @@
 """Recurrent layers over whole sequences, fused in C++. Shapes: x (batch, steps, features), states (batch, units).
 
-All follow Keras: the kernels of the gates lie side by side (LSTM i, f, c, o; GRU z, r, h), a masked step repeats the state
-before it, and `go_backwards` reads time from its end and returns outputs in the order of processing.
+All follow Keras: the kernels of the gates lie side by side (LSTM i, f, c, o; GRU z, r, h), a masked step repeats the
+state before it, and `go_backwards` reads time from its end and returns outputs in the order of processing.
 """
 
 from __future__ import annotations
@@ -231,7 +231,9 @@ def _gradients(steps: Callable, inputs: tuple, mask: Tensor | None, dys: tuple, 
     pairs = [(y, dy) for y, dy in zip(outputs, dys) if dy is not None]
     given = [v for v in inputs if v is not None]
     grads = iter(
-        tape.gradient([y for y, _ in pairs], given, output_gradients=[dy for _, dy in pairs], unconnected_gradients="zero")
+        tape.gradient(
+            [y for y, _ in pairs], given, output_gradients=[dy for _, dy in pairs], unconnected_gradients="zero"
+        )
     )
     return tuple(None if v is None else next(grads) for v in inputs)
 

@@ -234,12 +234,12 @@ def unique(
     >>> kcore.ops.unique([3, 1, 3]).numpy().tolist()
     [1, 3]
     """
-    found = np.unique(
-        _values(x, "unique"), return_index=True, return_inverse=True, return_counts=True, axis=axis
-    )
+    found = np.unique(_values(x, "unique"), return_index=True, return_inverse=True, return_counts=True, axis=axis)
     values, index, inverse, counts = found
     if size is not None:
-        values = _resized(values, size, axis or 0, values.min() if fill_value is None and values.size else fill_value or 0)
+        values = _resized(
+            values, size, axis or 0, values.min() if fill_value is None and values.size else fill_value or 0
+        )
         index, counts = _resized(index, size, 0, index[0] if index.size else 0), _resized(counts, size, 0, 0)
     out = [convert_to_tensor(values)]
     for wanted, part in ((return_index, index), (return_inverse, inverse), (return_counts, counts)):
@@ -281,7 +281,8 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
     dtype = "int32" if weights is None else weights.dtype
     rows, row_weights = np.atleast_2d(values), None if weights is None else np.atleast_2d(weights)
     counts = [
-        np.bincount(row, None if weights is None else row_weights[i], length).astype(dtype) for i, row in enumerate(rows)
+        np.bincount(row, None if weights is None else row_weights[i], length).astype(dtype)
+        for i, row in enumerate(rows)
     ]
     return convert_to_tensor(np.stack(counts) if values.ndim == 2 else counts[0])
 
