@@ -140,6 +140,11 @@ class Layer(State, Operation):
     def _post_build(self) -> None:
         """Called once the layer is built; for subclasses."""
 
+    def _finish_build(self) -> None:
+        self._tracker.lock()
+        if not self.trainable:
+            self.trainable = False  # for the variables, too
+
     def _scope(self) -> Any:
         """The name scope of this layer: below the one it was first used in."""
         if self._parent_path is None:
@@ -299,7 +304,7 @@ class Layer(State, Operation):
                 outputs = self.call(*args, **kwargs)
             if self._unlocked_until_called:
                 self._unlocked_until_called = False
-                self._tracker.lock()
+                self._finish_build()
             if self.activity_regularizer is not None:
                 for output in tree.flatten(outputs):
                     if isinstance(output, Tensor):
@@ -506,7 +511,7 @@ def _recorded(build: Callable) -> Callable:
                 bound.update(bound.pop(parameter.name, {}))
         self._build_shapes = bound
         self.built = True
-        self._tracker.lock()
+        self._finish_build()
         return None
 
     wrapper.is_recorded = True

@@ -42,11 +42,23 @@ def graph_config(model: Any) -> dict[str, Any]:
             node_config(node) for node in operation._inbound_nodes if id(node) in kept and not node.is_input
         ]
         layers.append(config)
+
+    def end(tensor: KerasTensor) -> list:
+        name, node_index, tensor_index = history(tensor)
+        return [name, node_index + _first_node(tensor.keras_history.operation), tensor_index]
+
     return {
         "layers": layers,
-        "input_layers": tree.map_structure(history, model._inputs_struct),
-        "output_layers": tree.map_structure(history, model._outputs_struct),
+        "input_layers": tree.map_structure(end, model._inputs_struct),
+        "output_layers": tree.map_structure(end, model._outputs_struct),
     }
+
+
+def _first_node(operation: Any) -> int:
+    # In the ends of a graph, but not inside it, Keras counts the calls of a nested Functional model from 1.
+    from kcore.models.functional import Functional
+
+    return 1 if isinstance(operation, Functional) else 0
 
 
 def graph_from_config(config: dict[str, Any], custom_objects: Any = None) -> tuple[Any, Any]:
@@ -87,7 +99,7 @@ def graph_from_config(config: dict[str, Any], custom_objects: Any = None) -> tup
         waiting = again
 
     def tensors(ends: Any) -> Any:
-        return _map_histories(ends, lambda entry: _tensor(entry, operations))
+        return _map_histories(ends, lambda entry: _tensor(entry, operations, is_end=True))
 
     return tensors(config["input_layers"]), tensors(config["output_layers"])
 
@@ -118,11 +130,13 @@ def _arguments(node: Any, operations: dict[str, Any]) -> tuple[tuple, dict]:
     return tuple(restore(arg) for arg in node["args"]), {key: restore(value) for key, value in node["kwargs"].items()}
 
 
-def _tensor(history: Any, operations: dict[str, Any]) -> KerasTensor:
+def _tensor(history: Any, operations: dict[str, Any], is_end: bool = False) -> KerasTensor:
     name, node_index, tensor_index = history[:3]
     if name not in operations:
         raise ValueError(f"[from_config] expected a layer named {name!r}, received {sorted(operations)}")
     nodes = operations[name]._inbound_nodes
+    if is_end:
+        node_index -= _first_node(operations[name])
     if node_index >= len(nodes):
         raise _NotYet
     return nodes[node_index].outputs[tensor_index]

@@ -121,8 +121,8 @@ class Sequential(Model):
         x = inputs = self._layers[0].output
         for layer in self._layers[1:]:
             x = layer(x)
-        functional = Functional(inputs, x, name=self.name)
-        functional._layers = []
+        functional = Functional(inputs, x)
+        functional._name = self.name  # what its errors call it
         object.__setattr__(self, "_functional", functional)
 
     # --- calling -----------------------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ def print_summary(
     if print_fn is None:
         print(text)
     else:
-        print_fn(text)
+        print_fn(text + "\n")
 
 
 def _shown(model: Any) -> list:

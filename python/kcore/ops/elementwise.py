@@ -71,7 +71,10 @@ def divide_vjp(node, dy):
     ]
 
 
-true_divide = divide
+@public
+def true_divide(x1: Any, x2: Any) -> Tensor:
+    """x1 / x2: divide by its other name, and that of `/` in the config of a model."""
+    return divide(x1, x2)
 
 
 @public

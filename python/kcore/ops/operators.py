@@ -76,3 +76,5 @@ def _comparison(function: Any, name: str) -> Any:
 
 for _cls in (Tensor, Variable, KerasTensor):
     install(_cls)
+# Keras writes `/` in a model's config as TrueDivide.
+KerasTensor.__truediv__, KerasTensor.__rtruediv__ = _binary(elementwise.true_divide)
