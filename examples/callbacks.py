@@ -54,7 +54,8 @@ def main() -> None:
         epochs = len(history.history["loss"])
         print(f"stopped after {epochs} epochs; learning rate {model.optimizer.learning_rate.numpy():.4f}")
         print(f"norm of the last kernel: {norms.norms[0]:.2f} to {norms.norms[-1]:.2f}")
-        rows = list(csv.DictReader(open(folder / "log.csv", encoding="utf-8")))
+        with open(folder / "log.csv", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
         print(f"the log has {len(rows)} rows of {', '.join(rows[0])}")
         best = keras.models.load_model(folder / "best.keras")
         print(f"best model, test accuracy: {best.evaluate(x_test, y_test, verbose=0)[1]:.1%}")

@@ -4,6 +4,7 @@ The data is the library itself: lines of its modules, and lines of its docstring
 """
 
 import ast
+import itertools
 
 import numpy as np
 
@@ -11,7 +12,7 @@ import kcore as keras
 from kcore import layers
 
 LENGTH = 48  # characters of a line that are read
-MODULES = (
+MODULES = [
     "argparse",
     "ast",
     "collections",
@@ -22,8 +23,6 @@ MODULES = (
     "difflib",
     "doctest",
     "enum",
-)
-MODULES += (
     "fractions",
     "functools",
     "gettext",
@@ -34,7 +33,7 @@ MODULES += (
     "pathlib",
     "pickle",
     "random",
-)
+]
 
 
 def lines_of(module: str) -> tuple[list[str], list[str]]:
@@ -51,7 +50,7 @@ def lines_of(module: str) -> tuple[list[str], list[str]]:
 
 def dataset() -> tuple[np.ndarray, np.ndarray]:
     """Character codes (lines, LENGTH), 0 where a line is shorter; 1 for prose and 0 for code."""
-    code, prose = (sum(lines, []) for lines in zip(*map(lines_of, MODULES)))
+    code, prose = (itertools.chain.from_iterable(lines) for lines in zip(*map(lines_of, MODULES)))
     texts = [[line.strip() for line in lines if len(line.strip()) >= 12] for lines in (code, prose)]
     count = min(map(len, texts), default=0)
     generator = np.random.default_rng(0)

@@ -1,6 +1,7 @@
 """Pooling against windows taken one by one."""
 
 import numpy as np
+
 from oracles.pool import average_pool_grad, max_pool_grad, max_pool_take, pool
 
 from .case import Case, distinct, integers, normal
