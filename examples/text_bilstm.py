@@ -12,28 +12,8 @@ import kcore as keras
 from kcore import layers
 
 LENGTH = 48  # characters of a line that are read
-MODULES = [
-    "argparse",
-    "ast",
-    "collections",
-    "configparser",
-    "csv",
-    "dataclasses",
-    "datetime",
-    "difflib",
-    "doctest",
-    "enum",
-    "fractions",
-    "functools",
-    "gettext",
-    "heapq",
-    "inspect",
-    "ipaddress",
-    "mailbox",
-    "pathlib",
-    "pickle",
-    "random",
-]
+NAMES = """argparse ast collections configparser csv dataclasses datetime difflib doctest enum fractions functools
+gettext heapq inspect ipaddress mailbox pathlib pickle random"""
 
 
 def lines_of(module: str) -> tuple[list[str], list[str]]:
@@ -50,7 +30,7 @@ def lines_of(module: str) -> tuple[list[str], list[str]]:
 
 def dataset() -> tuple[np.ndarray, np.ndarray]:
     """Character codes (lines, LENGTH), 0 where a line is shorter; 1 for prose and 0 for code."""
-    code, prose = (itertools.chain.from_iterable(lines) for lines in zip(*map(lines_of, MODULES)))
+    code, prose = (itertools.chain.from_iterable(lines) for lines in zip(*map(lines_of, NAMES.split())))
     texts = [[line.strip() for line in lines if len(line.strip()) >= 12] for lines in (code, prose)]
     count = min(map(len, texts), default=0)
     generator = np.random.default_rng(0)

@@ -83,7 +83,7 @@ def test_output_gradients_and_several_targets():
     x = Variable([1.0, 2.0])
     with GradientTape() as tape:
         y = x * x
-    assert tape.gradient(y, x, output_gradients=[[1.0, 10.0]][0]).tolist() == [2, 40]
+    assert tape.gradient(y, x, output_gradients=[1.0, 10.0]).tolist() == [2, 40]
     with GradientTape() as tape:
         targets = [x * 2.0, ops.sum(x) * 3.0]
     assert tape.gradient(targets, x).tolist() == [5, 5]

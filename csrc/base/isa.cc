@@ -55,8 +55,8 @@ Isa selected_isa() { return static_cast<Isa>(current().load(std::memory_order_re
 void select_isa(const char* name) {
   Isa isa = parse(name);
   if (isa > detected_isa())
-    throw Error(ErrorKind::value, concat("[isa] ", name, " is not supported by this machine, which has ",
-                                         name_of(detected_isa())));
+    throw Error(ErrorKind::value,
+                concat("[isa] ", name, " is not supported by this machine, which has ", name_of(detected_isa())));
   current().store(static_cast<int>(isa));
 }
 

@@ -23,7 +23,9 @@ void parallel_for(std::int64_t blocks, Body&& body) {
     body(std::int64_t{0});
   } else if (blocks > 1) {
     parallel_run(
-        blocks, [](void* context, std::int64_t block) { (*static_cast<std::remove_reference_t<Body>*>(context))(block); }, &body);
+        blocks,
+        [](void* context, std::int64_t block) { (*static_cast<std::remove_reference_t<Body>*>(context))(block); },
+        &body);
   }
 }
 

@@ -12,23 +12,22 @@
 #include "base/isa.h"
 
 #if defined(__x86_64__)
-#define KCORE_KERNELS(Struct, family)                                                     \
-  namespace kcore::kernels {                                                              \
-  namespace scalar {                                                                      \
-  extern const Struct family##_table;                                                     \
-  }                                                                                       \
-  namespace avx2 {                                                                        \
-  extern const Struct family##_table;                                                     \
-  }                                                                                       \
-  namespace avx512 {                                                                      \
-  extern const Struct family##_table;                                                     \
-  }                                                                                       \
-  inline const Struct& family() {                                                         \
-    static constexpr const Struct* tables[kIsaCount] = {&scalar::family##_table,          \
-                                                        &avx2::family##_table,            \
-                                                        &avx512::family##_table};         \
-    return *tables[static_cast<int>(selected_isa())];                                     \
-  }                                                                                       \
+#define KCORE_KERNELS(Struct, family)                                                                   \
+  namespace kcore::kernels {                                                                            \
+  namespace scalar {                                                                                    \
+  extern const Struct family##_table;                                                                   \
+  }                                                                                                     \
+  namespace avx2 {                                                                                      \
+  extern const Struct family##_table;                                                                   \
+  }                                                                                                     \
+  namespace avx512 {                                                                                    \
+  extern const Struct family##_table;                                                                   \
+  }                                                                                                     \
+  inline const Struct& family() {                                                                       \
+    static constexpr const Struct* tables[kIsaCount] = {&scalar::family##_table, &avx2::family##_table, \
+                                                        &avx512::family##_table};                       \
+    return *tables[static_cast<int>(selected_isa())];                                                   \
+  }                                                                                                     \
   }
 #else
 #define KCORE_KERNELS(Struct, family)                              \

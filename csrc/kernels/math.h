@@ -1,6 +1,6 @@
 // Branch-free float exp, log, tanh, sigmoid, expm1 that loops vectorize; double goes to the C library.
-// Cephes-style range reduction and minimax polynomials (S. L. Moshier, Cephes Math Library); NaN and Inf pass as in IEEE.
-// Included by files compiled per ISA: everything is always inlined, so no symbol escapes.
+// Cephes-style range reduction and minimax polynomials (S. L. Moshier, Cephes Math Library); NaN and Inf pass as in
+// IEEE. Included by files compiled per ISA: everything is always inlined, so no symbol escapes.
 #pragma once
 
 #define KCORE_INLINE inline __attribute__((always_inline))

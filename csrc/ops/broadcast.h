@@ -9,8 +9,8 @@ namespace kcore {
 // Element strides of N inputs over one output shape, neighbouring dimensions merged where every input allows it.
 template <int N>
 struct BroadcastPlan {
-  int rank = 0;                            // of the collapsed shape, at least 1
-  std::int64_t dims[Shape::kMaxRank];      // collapsed output shape
+  int rank = 0;                              // of the collapsed shape, at least 1
+  std::int64_t dims[Shape::kMaxRank];        // collapsed output shape
   std::int64_t strides[N][Shape::kMaxRank];  // 0 where the input repeats
 
   BroadcastPlan(const Shape& out, const Shape* const (&inputs)[N]) {
@@ -38,8 +38,8 @@ struct BroadcastPlan {
     }
   }
 
-  // Calls row(offsets of the inputs, offset of the output, n) so that together the calls cover the output. `grain` is the
-  // number of elements worth a thread.
+  // Calls row(offsets of the inputs, offset of the output, n) so that together the calls cover the output. `grain` is
+  // the number of elements worth a thread.
   template <class Row>
   void run(std::int64_t grain, Row&& row) const {
     const std::int64_t inner = dims[rank - 1];

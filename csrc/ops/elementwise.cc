@@ -1,6 +1,7 @@
 // Elementwise ops: one template for all unary ops, one for all binary ops, and select, cast, clip.
-#include "base/parallel.h"
 #include "kernels/elementwise/elementwise.h"
+
+#include "base/parallel.h"
 #include "ops/broadcast.h"
 #include "ops/op.h"
 
@@ -66,10 +67,10 @@ constexpr bool kFLOATING = false, kNUMERIC = false, kLOGICAL = false, kPREDICATE
 
 namespace ops {
 
-#define KCORE_UNARY(name, dtypes, expression)                                                                     \
+#define KCORE_UNARY(name, dtypes, expression)                                                                      \
   void infer(const name&, Infer& c) { infer_unary(c, takes(kernels::elementwise().name, c.dtype(0)), k##dtypes); } \
-  void run(const name& op, Run& c) {                                                                              \
-    run_unary(c, kernels::elementwise().name[static_cast<int>(c.dtype(0))], Parameters(op).p);                    \
+  void run(const name& op, Run& c) {                                                                               \
+    run_unary(c, kernels::elementwise().name[static_cast<int>(c.dtype(0))], Parameters(op).p);                     \
   }
 #include "kernels/elementwise/unary.inc"
 #undef KCORE_UNARY

@@ -48,8 +48,8 @@ void Infer::require_integer(int i) const {
 void Infer::require_same_dtype(int first) const {
   for (int i = first; i < size(); ++i)
     if (has(i) && dtype(i) != dtype(first))
-      fail_with(ErrorKind::type, concat("expected ", name(i), " of the same dtype as ", name(first), ", ",
-                                        dtype(first), ", received ", dtype(i)));
+      fail_with(ErrorKind::type, concat("expected ", name(i), " of the same dtype as ", name(first), ", ", dtype(first),
+                                        ", received ", dtype(i)));
 }
 
 int Infer::axis(std::int64_t axis, int rank) const {

@@ -3,8 +3,8 @@
 //   void infer(const matmul& op, Infer& c)   checks inputs and attributes, names the specs of the outputs
 //   void run(const matmul& op, Run& c)       computes them: picks the kernel, splits the work
 //
-// Both are in namespace kcore::ops, one pair for each line of ops.def. run is only called with inputs that infer accepted,
-// outputs of the specs it named, and at least one element to write.
+// Both are in namespace kcore::ops, one pair for each line of ops.def. run is only called with inputs that infer
+// accepted, outputs of the specs it named, and at least one element to write.
 #pragma once
 
 #include <memory>

@@ -69,7 +69,7 @@ void run_checked(const char* name, const void* op, const Views& inputs, const Vi
 
 }  // namespace
 
-#define KCORE_OP(name, inputs, outputs, attrs)                                    \
+#define KCORE_OP(name, inputs, outputs, attrs)                                                     \
   Specs infer(const ops::name& op, const Views& in) { return infer_op(*find_op(#name), &op, in); } \
   void run(const ops::name& op, const Views& in, const Views& out) { run_checked(#name, &op, in, out); }
 #include "kcore/ops.def"

@@ -37,7 +37,6 @@ struct StridedCopy {
       for (std::int64_t i = 0; i < n; ++i) y[i * to_stride] = x[i * from_stride];
   }
 
-
   template <class T>
   void run_as(const T* x, T* y) const {
     if (rank == 0) {
@@ -99,7 +98,8 @@ void fill(void* data, const TensorSpec& spec, double value) {
 
 // A shape given as an attribute: not negative, and small enough that its size fits.
 Shape attribute_shape(const Infer& c, const Ints& dims) {
-  c.require(dims.size() <= static_cast<std::size_t>(kMax), "expected a shape of at most 8 dimensions, received ", dims.size());
+  c.require(dims.size() <= static_cast<std::size_t>(kMax), "expected a shape of at most 8 dimensions, received ",
+            dims.size());
   Shape shape;
   double size = 1;
   for (std::int64_t dim : dims) {
@@ -153,8 +153,8 @@ void infer(const reshape& op, Infer& c) {
               " elements for input of shape ", c.shape(0), ", received ", shape, " with dimension ", open, " open");
     shape[open] = c.shape(0).size() / known;
   }
-  c.require(shape.size() == c.shape(0).size(), "expected a shape of ", c.shape(0).size(), " elements for input of shape ",
-            c.shape(0), ", received ", shape, " of ", shape.size());
+  c.require(shape.size() == c.shape(0).size(), "expected a shape of ", c.shape(0).size(),
+            " elements for input of shape ", c.shape(0), ", received ", shape, " of ", shape.size());
   c.out(c.dtype(0), shape);
 }
 void run(const reshape&, Run& c) {

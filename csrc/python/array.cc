@@ -30,11 +30,13 @@ Array from_numpy(const py::array& source) {
 py::array to_numpy(py::object self) {
   const auto& array = self.cast<const Array&>();
   if (array.is_symbolic())
-    throw Error(ErrorKind::value,
-                concat("[numpy] a symbolic tensor of shape ", array.shape(),
-                       " has no values: a layer or function is being traced for its shapes. Use kcore.ops instead of NumPy "
-                       "or Python control flow on tensor values"));
-  py::array out(numpy_dtype(array.dtype()), to_tuple(array.shape()).cast<std::vector<py::ssize_t>>(), array.data(), self);
+    throw Error(
+        ErrorKind::value,
+        concat("[numpy] a symbolic tensor of shape ", array.shape(),
+               " has no values: a layer or function is being traced for its shapes. Use kcore.ops instead of NumPy "
+               "or Python control flow on tensor values"));
+  py::array out(numpy_dtype(array.dtype()), to_tuple(array.shape()).cast<std::vector<py::ssize_t>>(), array.data(),
+                self);
   out.attr("flags").attr("writeable") = false;
   return out;
 }
@@ -109,8 +111,9 @@ DType parse_dtype(py::handle name) {
     for (int i = 0; i < kDTypeCount; ++i)
       if (std::strcmp(text, name_of(static_cast<DType>(i))) == 0) return static_cast<DType>(i);
   }
-  throw Error(ErrorKind::type, concat("[dtype] expected one of bool, uint8, int32, uint32, int64, float32, float64, received ",
-                                      py::repr(name).cast<std::string>()));
+  throw Error(ErrorKind::type,
+              concat("[dtype] expected one of bool, uint8, int32, uint32, int64, float32, float64, received ",
+                     py::repr(name).cast<std::string>()));
 }
 
 Shape parse_shape(py::handle dims) {
@@ -141,7 +144,8 @@ void bind_array(py::module_& m) {
   m.def("from_numpy", &from_numpy, py::arg("source"), "A copy of a NumPy array.");
   m.def("scalar", &scalar, py::arg("value"), py::arg("dtype"), "A 0-d array from a Python number.");
   m.def(
-      "symbolic", [](py::handle shape, py::handle dtype) { return Array::symbolic({parse_dtype(dtype), parse_shape(shape)}); },
+      "symbolic",
+      [](py::handle shape, py::handle dtype) { return Array::symbolic({parse_dtype(dtype), parse_shape(shape)}); },
       py::arg("shape"), py::arg("dtype"), "An array with a shape and a dtype and no data: ops on it only infer.");
 }
 

@@ -51,8 +51,8 @@ DType from_dl(DLDataType type) {
     const DLDataType ours = to_dl(static_cast<DType>(i));
     if (ours.code == type.code && ours.bits == type.bits && type.lanes == 1) return static_cast<DType>(i);
   }
-  throw Error(ErrorKind::type, concat("[from_dlpack] unsupported element type: code ", int{type.code}, ", ", int{type.bits},
-                                      " bits, ", type.lanes, " lanes"));
+  throw Error(ErrorKind::type, concat("[from_dlpack] unsupported element type: code ", int{type.code}, ", ",
+                                      int{type.bits}, " bits, ", type.lanes, " lanes"));
 }
 
 // What an exported capsule keeps alive, and where its shape lives.
@@ -84,8 +84,10 @@ py::capsule to_dlpack(const Array& array) {
 }
 
 Array from_dlpack(py::capsule capsule) {
+  if (!PyCapsule_IsValid(capsule.ptr(), "dltensor"))
+    throw Error(ErrorKind::value,
+                "[from_dlpack] expected a DLPack capsule that nobody has taken yet (named \"dltensor\")");
   auto* managed = static_cast<DLManagedTensor*>(PyCapsule_GetPointer(capsule.ptr(), "dltensor"));
-  if (!managed) throw py::error_already_set();
   const DLTensor& t = managed->dl_tensor;
   if (t.device.device_type != kCpu)
     throw Error(ErrorKind::value, concat("[from_dlpack] expected a tensor in CPU memory, received device type ",
@@ -102,8 +104,7 @@ Array from_dlpack(py::capsule capsule) {
   });
   bool contiguous = true;
   if (t.strides)
-    for (int i = 0; i < t.ndim; ++i)
-      contiguous &= t.shape[i] == 1 || t.strides[i] == shape.count(i + 1, t.ndim);
+    for (int i = 0; i < t.ndim; ++i) contiguous &= t.shape[i] == 1 || t.strides[i] == shape.count(i + 1, t.ndim);
   if (contiguous || shape.size() == 0) return Array::wrap(owner, data, {dtype, shape});
   // Strided memory cannot be shared: our arrays are contiguous.
   Array out = Array::empty({dtype, shape});
@@ -122,7 +123,8 @@ Array from_dlpack(py::capsule capsule) {
 
 void bind_dlpack(py::module_& m, py::class_<Array>& array) {
   array.def("dlpack", &to_dlpack, "A DLPack capsule that shares the memory.");
-  m.def("from_dlpack", &from_dlpack, py::arg("capsule"), "An array over a DLPack capsule's memory; a copy if it is strided.");
+  m.def("from_dlpack", &from_dlpack, py::arg("capsule"),
+        "An array over a DLPack capsule's memory; a copy if it is strided.");
 }
 
 }  // namespace kcore::python

@@ -144,15 +144,18 @@ py::object run(const std::string& name, py::sequence args, const py::dict& dict)
 void bind_ops(py::module_& m) {
   m.def("run", &run, py::arg("op"), py::arg("inputs"), py::arg("attrs"),
         "Runs an op of ops.def: a list of Array or None, a dict of attributes; one Array, or a tuple of several.");
-  m.def("op_schemas", [] {
-    py::dict out;
-    for (const OpDef& def : all_ops()) {
-      Describer d;
-      def.visit_attrs(def.make_attrs().get(), d);
-      out[def.name] = py::make_tuple(def.inputs, def.outputs, d.attrs);
-    }
-    return out;
-  }, "Name -> (inputs, outputs, [(attribute, type)]) of every op.");
+  m.def(
+      "op_schemas",
+      [] {
+        py::dict out;
+        for (const OpDef& def : all_ops()) {
+          Describer d;
+          def.visit_attrs(def.make_attrs().get(), d);
+          out[def.name] = py::make_tuple(def.inputs, def.outputs, d.attrs);
+        }
+        return out;
+      },
+      "Name -> (inputs, outputs, [(attribute, type)]) of every op.");
 }
 
 }  // namespace kcore::python

@@ -21,8 +21,7 @@ constexpr std::int64_t size_of(DType dtype) {
 
 // NumPy's name of a dtype: "bool", "uint8", ..., "float64".
 constexpr const char* name_of(DType dtype) {
-  constexpr const char* names[kDTypeCount] = {"bool",  "uint8",   "int32",  "uint32",
-                                              "int64", "float32", "float64"};
+  constexpr const char* names[kDTypeCount] = {"bool", "uint8", "int32", "uint32", "int64", "float32", "float64"};
   return names[static_cast<int>(dtype)];
 }
 
@@ -121,8 +120,8 @@ struct TensorView {
   TensorView() : absent(true) {}
   TensorView(void* data, TensorSpec spec) : data(data), spec(spec) {}
   template <class T>
-  TensorView(T* data, Shape shape) : data(const_cast<void*>(static_cast<const void*>(data))),
-                                     spec{dtype_of<std::remove_const_t<T>>, shape} {}
+  TensorView(T* data, Shape shape)
+      : data(const_cast<void*>(static_cast<const void*>(data))), spec{dtype_of<std::remove_const_t<T>>, shape} {}
 };
 
 }  // namespace kcore

@@ -122,7 +122,8 @@ KCORE_INLINE T gelu_tanh_derivative(T x) {
   return T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * du;
 }
 
-// Float to integer as NumPy on x86: truncation; what does not fit, and NaN, becomes the type's lowest value (0 if unsigned).
+// Float to integer as NumPy on x86: truncation; what does not fit, and NaN, becomes the type's lowest value (0 if
+// unsigned).
 template <class From, class To>
 KCORE_INLINE To cast_of(From x) {
   constexpr bool to_bool = To(2) == To(1);

@@ -18,29 +18,29 @@ namespace {
 #include "kernels/elementwise/unary.inc"
 #undef KCORE_UNARY
 
-#define KCORE_BINARY(op, dtypes, expression)                                                          \
-  template <class T, class R, int sa, int sb>                                                         \
-  KCORE_INLINE void op##_body(const T* __restrict as, const T* __restrict bs, R* __restrict ys,       \
-                              std::int64_t n, [[maybe_unused]] const double* p) {                     \
-    for (std::int64_t i = 0; i < n; ++i) {                                                            \
-      const T a = as[sa * i], b = bs[sb * i];                                                         \
-      ys[i] = static_cast<R>(expression);                                                             \
-    }                                                                                                 \
-  }                                                                                                   \
-  template <class T, class R>                                                                         \
-  void op##_loop(const void* a, std::int64_t stride_a, const void* b, std::int64_t stride_b, void* y, \
-                 std::int64_t n, const double* p) {                                                   \
-    const T* as = static_cast<const T*>(a);                                                           \
-    const T* bs = static_cast<const T*>(b);                                                           \
-    R* ys = static_cast<R*>(y);                                                                       \
-    if (stride_a && stride_b)                                                                         \
-      op##_body<T, R, 1, 1>(as, bs, ys, n, p);                                                        \
-    else if (stride_a)                                                                                \
-      op##_body<T, R, 1, 0>(as, bs, ys, n, p);                                                        \
-    else if (stride_b)                                                                                \
-      op##_body<T, R, 0, 1>(as, bs, ys, n, p);                                                        \
-    else                                                                                              \
-      op##_body<T, R, 0, 0>(as, bs, ys, n, p);                                                        \
+#define KCORE_BINARY(op, dtypes, expression)                                                                          \
+  template <class T, class R, int sa, int sb>                                                                         \
+  KCORE_INLINE void op##_body(const T* __restrict as, const T* __restrict bs, R* __restrict ys, std::int64_t n,       \
+                              [[maybe_unused]] const double* p) {                                                     \
+    for (std::int64_t i = 0; i < n; ++i) {                                                                            \
+      const T a = as[sa * i], b = bs[sb * i];                                                                         \
+      ys[i] = static_cast<R>(expression);                                                                             \
+    }                                                                                                                 \
+  }                                                                                                                   \
+  template <class T, class R>                                                                                         \
+  void op##_loop(const void* a, std::int64_t stride_a, const void* b, std::int64_t stride_b, void* y, std::int64_t n, \
+                 const double* p) {                                                                                   \
+    const T* as = static_cast<const T*>(a);                                                                           \
+    const T* bs = static_cast<const T*>(b);                                                                           \
+    R* ys = static_cast<R*>(y);                                                                                       \
+    if (stride_a && stride_b)                                                                                         \
+      op##_body<T, R, 1, 1>(as, bs, ys, n, p);                                                                        \
+    else if (stride_a)                                                                                                \
+      op##_body<T, R, 1, 0>(as, bs, ys, n, p);                                                                        \
+    else if (stride_b)                                                                                                \
+      op##_body<T, R, 0, 1>(as, bs, ys, n, p);                                                                        \
+    else                                                                                                              \
+      op##_body<T, R, 0, 0>(as, bs, ys, n, p);                                                                        \
   }
 #include "kernels/elementwise/binary.inc"
 #undef KCORE_BINARY
@@ -89,15 +89,16 @@ using u32 = std::uint32_t;
 using i64 = std::int64_t;
 
 // Entries in the order of DType.
-#define NUMERIC(op) {nullptr, op<u8, u8>, op<i32, i32>, op<u32, u32>, op<i64, i64>, op<float, float>, op<double, double>}
+#define NUMERIC(op) \
+  {nullptr, op<u8, u8>, op<i32, i32>, op<u32, u32>, op<i64, i64>, op<float, float>, op<double, double>}
 #define FLOATING(op) {nullptr, nullptr, nullptr, nullptr, nullptr, op<float, float>, op<double, double>}
 #define PREDICATE(op) {nullptr, nullptr, nullptr, nullptr, nullptr, op<float, bool>, op<double, bool>}
 #define COMPARISON(op) \
   {op<u8, bool>, op<u8, bool>, op<i32, bool>, op<u32, bool>, op<i64, bool>, op<float, bool>, op<double, bool>}
 #define LOGICAL(op) {op<bool, bool>, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr}
-#define CAST_FROM(T)                                                                                 \
-  {cast_loop<T, bool>, cast_loop<T, u8>,    cast_loop<T, i32>,  cast_loop<T, u32>, cast_loop<T, i64>, \
-   cast_loop<T, float>, cast_loop<T, double>}
+#define CAST_FROM(T)                                                                \
+  {cast_loop<T, bool>, cast_loop<T, u8>,    cast_loop<T, i32>,   cast_loop<T, u32>, \
+   cast_loop<T, i64>,  cast_loop<T, float>, cast_loop<T, double>}
 
 extern const Elementwise elementwise_table = {
 #define KCORE_UNARY(op, dtypes, expression) dtypes(op##_loop),

@@ -11,9 +11,9 @@ from kcore.autograd.tensor import Tensor, convert_to_tensor
 from kcore.autograd.variable import Variable
 
 
-def _key(tensor: Tensor) -> int:
-    """What gradients are collected under: a Variable for each of its values, else the tensor itself."""
-    return id(tensor) if tensor.source is None else id(tensor.source)
+def _key(x: Tensor | Variable) -> int:
+    """What gradients are collected under: the same for a variable and all of its values, else the tensor itself."""
+    return id(x) if x.source is None else id(x.source)
 
 
 class GradientTape:
@@ -55,7 +55,7 @@ class GradientTape:
                 raise TypeError(f"[GradientTape.watch] expected a Tensor or Variable, received {type(x).__name__}")
             if not is_floating(x.dtype):
                 raise TypeError(f"[GradientTape.watch] expected a float tensor, received dtype {x.dtype}")
-            self._tracked.add(id(x))
+            self._tracked.add(_key(x))
             self._alive.append(x)
 
     def record(self, op: str, inputs: tuple, attrs: dict, outputs: tuple) -> None:
@@ -71,11 +71,9 @@ class GradientTape:
             self._tracked.update(floats)
 
     def _wants(self, x: Tensor) -> bool:
-        if id(x) in self._tracked:
-            return True
         source = x.source
         if source is None:
-            return False
+            return id(x) in self._tracked
         if id(source) in self._tracked:
             return True
         if self._watch_variables and source.trainable and is_floating(x.dtype):
@@ -107,7 +105,8 @@ class GradientTape:
                 "[GradientTape.gradient] a tape that is not persistent gives one gradient; pass persistent=True"
             )
         targets = list(target) if isinstance(target, (list, tuple)) else [target]
-        seeds = output_gradients if isinstance(output_gradients, (list, tuple)) else [output_gradients] * len(targets)
+        many = isinstance(target, (list, tuple)) and output_gradients is not None
+        seeds = list(output_gradients) if many else [output_gradients] * len(targets)
         if len(seeds) != len(targets):
             raise ValueError(f"[GradientTape.gradient] expected {len(targets)} output_gradients, received {len(seeds)}")
         grads: dict[int, Tensor] = {}
@@ -175,9 +174,7 @@ def _walk_back(nodes: list[Node], grads: dict[int, Tensor]) -> None:
 
 
 def _lookup(grads: dict[int, Tensor], source: Any, unconnected: str) -> Tensor | None:
-    found = grads.get(id(source))
-    if found is None and isinstance(source, Tensor) and source.source is not None:
-        found = grads.get(id(source.source))
+    found = grads.get(_key(source))
     if found is None and unconnected == "zero":
         return apply("full", (), {"shape": list(source.shape), "value": 0.0, "dtype": source.dtype})
     return found

@@ -26,7 +26,7 @@ class Tensor:
     def __init__(self, array: _core.Array, source: object = None):
         self.array = array
         self.keras_mask = None
-        self.source = source  # the Variable whose value this is
+        self.source = source  # shared with the Variable whose value this is or was
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -12,6 +12,15 @@ from kcore.autograd.tensor import Tensor, convert_to_tensor
 from kcore.naming import auto_name, current_path
 
 
+class Source:
+    """What a variable and all the values it ever had share; a value does not keep its variable alive."""
+
+    __slots__ = ("trainable",)
+
+    def __init__(self, trainable: bool):
+        self.trainable = trainable
+
+
 class Variable:
     """A tensor that can be assigned to. Ops take it as they take a Tensor.
 
@@ -45,7 +54,7 @@ class Variable:
         self.name = auto_name(type(self).__name__) if name is None else name
         scope = current_path()
         self.path = f"{scope}/{self.name}" if scope else self.name
-        self.trainable = bool(trainable)
+        self.source = Source(bool(trainable))
         self.autocast = autocast
         self.aggregation = aggregation if aggregation is not None else ("mean" if trainable else "none")
         self.synchronization = synchronization
@@ -69,7 +78,16 @@ class Variable:
 
     def _set(self, value: Tensor) -> None:
         # A tensor of its own, whose `source` tells tapes that its gradient is this variable's.
-        self._value = Tensor(value.array, source=self)
+        self._value = Tensor(value.array, source=self.source)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether gradient tapes watch this variable by themselves and optimizers change it."""
+        return self.source.trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self.source.trainable = bool(value)
 
     @property
     def value(self) -> Tensor:
@@ -159,6 +177,7 @@ class Variable:
         copy = self.__class__.__new__(self.__class__)
         memo[id(self)] = copy
         copy.__dict__.update(self.__dict__)
+        copy.source = Source(self.trainable)
         copy._set(self._value)
         return copy
 
