@@ -1,13 +1,10 @@
-"""Finds activations, initializers, losses, ... by name, by config or as given: what their get, serialize and deserialize share.
-
-Receives a namespace's members; hands what it finds to the layers.
-"""
+"""Finds activations, losses, ... by name, by config or as given: what their get, serialize and deserialize share."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from kcore.naming import to_snake_case
 from kcore.saving import deserialize_keras_object, get_registered_object, serialize_keras_object
@@ -18,26 +15,17 @@ class Lookup:
 
     Args:
         kind: what a member is called in errors ("loss").
-        members: classes and functions; a class is found by its name and the snake case of it.
-        aliases: further names.
+        members: classes and functions by name; a class is found by the snake case of its name as well.
         default: what `get(None)` gives.
     """
 
-    def __init__(
-        self,
-        kind: str,
-        members: Iterable[type | Callable],
-        aliases: Mapping[str, type | Callable] | None = None,
-        default: Callable | None = None,
-    ):
+    def __init__(self, kind: str, members: Mapping[str, type | Callable], default: Callable | None = None):
         self.kind = kind
         self.default = default
-        self.members: dict[str, type | Callable] = {}
-        for member in members:
-            self.members[member.__name__] = member
+        self.members = dict(members)
+        for name, member in members.items():
             if inspect.isclass(member):
-                self.members.setdefault(to_snake_case(member.__name__), member)
-        self.members.update(aliases or {})
+                self.members.setdefault(to_snake_case(name), member)
 
     def find(self, name: str) -> type | Callable:
         """The class or function called `name`, here or among the registered custom objects; else ValueError."""

@@ -6,8 +6,6 @@ An activation is a function of one tensor, elementwise unless it names an axis, 
 
 from __future__ import annotations
 
-import inspect
-
 from kcore import ops
 from kcore.autograd import Tensor
 from kcore.lookup import Lookup
@@ -39,6 +37,45 @@ from kcore.ops import (
     threshold,
 )
 
+__all__ = [
+    "celu",
+    "deserialize",
+    "elu",
+    "exponential",
+    "gelu",
+    "get",
+    "glu",
+    "hard_shrink",
+    "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
+    "leaky_relu",
+    "linear",
+    "log_sigmoid",
+    "log_softmax",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "serialize",
+    "sigmoid",
+    "silu",
+    "soft_shrink",
+    "softmax",
+    "softplus",
+    "softsign",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
+    "squareplus",
+    "swish",
+    "tanh",
+    "tanh_shrink",
+    "threshold",
+]
+_FINDERS = ("get", "serialize", "deserialize")
+
 
 def relu(x, negative_slope=0.0, max_value=None, threshold=0.0) -> Tensor:
     """Rectified linear unit.
@@ -54,12 +91,12 @@ def relu(x, negative_slope=0.0, max_value=None, threshold=0.0) -> Tensor:
     """
     if threshold == 0 and max_value is None:
         return leaky_relu(x, negative_slope) if negative_slope else ops.relu(x)
-    open_part = ops.where(ops.greater(x, threshold), x, ops.zeros_like(x)) if threshold else ops.relu(x)
+    open_part = ops.where(ops.greater(x, threshold), x, 0) if threshold else ops.relu(x)
     if max_value is not None:
         open_part = ops.clip(open_part, 0, max_value)
     if not negative_slope:
         return open_part
-    return ops.subtract(open_part, ops.multiply(ops.relu(ops.subtract(threshold, x)), negative_slope))
+    return open_part - ops.relu(ops.subtract(threshold, x)) * negative_slope
 
 
 def gelu(x, approximate=False) -> Tensor:
@@ -85,17 +122,6 @@ def mish(x) -> Tensor:
 swish = silu
 hard_swish = hard_silu
 
-_LOOKUP = Lookup(
-    "activation",
-    [
-        celu, elu, exponential, gelu, glu, hard_shrink, hard_sigmoid, hard_silu, hard_tanh, leaky_relu, linear, log_sigmoid,
-        log_softmax, mish, relu, relu6, selu, sigmoid, silu, soft_shrink, softmax, softplus, softsign, sparse_plus,
-        sparse_sigmoid, sparsemax, squareplus, tanh, tanh_shrink, threshold,
-    ],
-    aliases={"swish": silu, "hard_swish": hard_silu},
-    default=linear,
-)  # fmt: skip
-
 
 def get(identifier):
     """The activation called or described by `identifier`; None is `linear`, a callable is itself.
@@ -109,9 +135,7 @@ def get(identifier):
 def serialize(activation) -> str | dict:
     """The name of an activation of this module; the config of any other callable."""
     name = getattr(activation, "__name__", None)
-    if inspect.isfunction(activation) and _LOOKUP.members.get(name) in (activation, getattr(ops, name, None)):
-        return name
-    if activation in (ops.relu, ops.gelu):
+    if name is not None and activation in (_LOOKUP.members.get(name), getattr(ops, name, None)):
         return name
     return _LOOKUP.serialize(activation)
 
@@ -119,3 +143,6 @@ def serialize(activation) -> str | dict:
 def deserialize(config, custom_objects: dict | None = None):
     """The activation that `serialize` described."""
     return _LOOKUP.deserialize(config, custom_objects)
+
+
+_LOOKUP = Lookup("activation", {name: globals()[name] for name in __all__ if name not in _FINDERS}, default=linear)

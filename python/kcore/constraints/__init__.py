@@ -7,6 +7,22 @@ from kcore.autograd import Tensor
 from kcore.autograd.config import epsilon
 from kcore.lookup import Lookup
 
+__all__ = [
+    "Constraint",
+    "MaxNorm",
+    "MinMaxNorm",
+    "NonNeg",
+    "UnitNorm",
+    "deserialize",
+    "get",
+    "max_norm",
+    "min_max_norm",
+    "non_neg",
+    "serialize",
+    "unit_norm",
+]
+_FINDERS = ("get", "serialize", "deserialize")
+
 
 class Constraint:
     """What a constraint is: subclasses write `__call__(w)`, which gives the nearest allowed w, and `get_config`."""
@@ -88,8 +104,6 @@ def _norm(w, axis) -> Tensor:
 
 max_norm, non_neg, unit_norm, min_max_norm = MaxNorm, NonNeg, UnitNorm, MinMaxNorm
 
-_LOOKUP = Lookup("constraint", [Constraint, MaxNorm, MinMaxNorm, NonNeg, UnitNorm])
-
 
 def get(identifier):
     """The constraint called or described by `identifier`; None is None.
@@ -108,3 +122,6 @@ def serialize(constraint) -> dict:
 def deserialize(config, custom_objects: dict | None = None):
     """The constraint that `serialize` described."""
     return _LOOKUP.deserialize(config, custom_objects)
+
+
+_LOOKUP = Lookup("constraint", {name: globals()[name] for name in __all__ if name not in _FINDERS})

@@ -1,4 +1,4 @@
-"""Starting values of weights. A layer calls one with a shape and a dtype and gets a tensor from kcore.ops or kcore.random."""
+"""Starting values of weights: receives shapes and dtypes from layers, hands out tensors of ops and random."""
 
 from __future__ import annotations
 
@@ -24,6 +24,49 @@ from kcore.initializers.random import (
 )
 from kcore.lookup import Lookup
 
+__all__ = [
+    "STFT",
+    "Constant",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Identity",
+    "IdentityInitializer",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "Orthogonal",
+    "OrthogonalInitializer",
+    "RandomNormal",
+    "RandomUniform",
+    "STFTInitializer",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+    "constant",
+    "deserialize",
+    "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "identity",
+    "lecun_normal",
+    "lecun_uniform",
+    "ones",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "serialize",
+    "stft",
+    "truncated_normal",
+    "variance_scaling",
+    "zeros",
+]
+_FINDERS = ("get", "serialize", "deserialize")
+
 constant, identity, ones, zeros, stft = Constant, Identity, Ones, Zeros, STFT
 glorot_normal, glorot_uniform = GlorotNormal, GlorotUniform
 he_normal, he_uniform = HeNormal, HeUniform
@@ -31,23 +74,6 @@ lecun_normal, lecun_uniform = LecunNormal, LecunUniform
 random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
 orthogonal, variance_scaling = Orthogonal, VarianceScaling
 IdentityInitializer, OrthogonalInitializer, STFTInitializer = Identity, Orthogonal, STFT
-
-_LOOKUP = Lookup(
-    "initializer",
-    [
-        Initializer, Constant, Identity, Ones, STFT, Zeros, GlorotNormal, GlorotUniform, HeNormal, HeUniform, LecunNormal,
-        LecunUniform, Orthogonal, RandomNormal, RandomUniform, TruncatedNormal, VarianceScaling,
-    ],
-    aliases={
-        "IdentityInitializer": Identity,
-        "OrthogonalInitializer": Orthogonal,
-        "STFTInitializer": STFT,
-        "normal": RandomNormal,
-        "one": Ones,
-        "uniform": RandomUniform,
-        "zero": Zeros,
-    },
-)  # fmt: skip
 
 
 def get(identifier):
@@ -78,3 +104,7 @@ def _given_values(values):
         return ops.cast(ops.convert_to_tensor(values), dtype or floatx())
 
     return initialize
+
+
+_SHORT = {"normal": RandomNormal, "one": Ones, "uniform": RandomUniform, "zero": Zeros}
+_LOOKUP = Lookup("initializer", {name: globals()[name] for name in __all__ if name not in _FINDERS} | _SHORT)

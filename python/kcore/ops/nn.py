@@ -1,11 +1,17 @@
-"""Activation functions composed of other ops. The ones with a kernel of their own are in elementwise.py and softmax.py."""
+"""Activation functions composed of other ops. Those with a kernel of their own are in elementwise.py and softmax.py."""
 
 from __future__ import annotations
 
-from kcore.autograd import Tensor, convert_to_tensor
+from typing import Any
+
+from kcore.autograd import Tensor
 from kcore.ops import elementwise as ew
-from kcore.ops import reduce, shape, sort
+from kcore.ops import reduce
+from kcore.ops.creation import arange
+from kcore.ops.operands import as_float, as_tensor, normalize_axis
 from kcore.ops.public import public
+from kcore.ops.shape import flip, reshape, split
+from kcore.ops.sort import cumsum, sort
 
 # The fixed point of zero mean and unit variance: Klambauer et al., https://arxiv.org/abs/1706.02515, equation 14.
 SELU_ALPHA = 1.6732632423543772
@@ -13,147 +19,142 @@ SELU_SCALE = 1.0507009873554805
 
 
 @public
-def relu6(x) -> Tensor:
-    """min(max(x, 0), 6). x (...) of numbers.
+def relu6(x: Any) -> Tensor:
+    """min(max(x, 0), 6), of the shape and dtype of x.
 
-    >>> relu6([-1.0, 3.0, 9.0]).numpy().tolist()
+    >>> kcore.ops.relu6([-1.0, 3.0, 9.0]).numpy().tolist()
     [0.0, 3.0, 6.0]
     """
     return ew.clip(x, 0, 6)
 
 
 @public
-def softsign(x) -> Tensor:
+def softsign(x: Any) -> Tensor:
     """x / (1 + |x|)."""
-    return ew.divide(x, ew.add(ew.abs(x), 1))
+    x = as_float(x)
+    return x / (ew.abs(x) + 1)
 
 
 @public
-def squareplus(x, b=4) -> Tensor:
+def squareplus(x: Any, b: float = 4) -> Tensor:
     """(x + sqrt(x^2 + b)) / 2, a smooth relu without exponentials (Barron, https://arxiv.org/abs/2112.11687)."""
-    x = _floating(x)
-    return ew.multiply(ew.add(x, ew.sqrt(ew.add(ew.square(x), b))), 0.5)
+    x = as_float(x)
+    return (x + ew.sqrt(ew.square(x) + b)) * 0.5
 
 
 @public
-def tanh_shrink(x) -> Tensor:
+def tanh_shrink(x: Any) -> Tensor:
     """x - tanh(x)."""
-    x = _floating(x)
-    return ew.subtract(x, ew.tanh(x))
+    x = as_float(x)
+    return x - ew.tanh(x)
 
 
 @public
-def soft_shrink(x, threshold=0.5) -> Tensor:
+def soft_shrink(x: Any, threshold: float = 0.5) -> Tensor:
     """Moves x towards zero by `threshold`; what is nearer than that becomes zero."""
-    x = _floating(x)
-    outside = ew.where(ew.greater(x, threshold), ew.subtract(x, threshold), ew.zeros_like(x))
-    return ew.where(ew.less(x, -threshold), ew.add(x, threshold), outside)
+    x = as_float(x)
+    return ew.where(x < -threshold, x + threshold, ew.where(x > threshold, x - threshold, 0.0))
 
 
 @public
-def hard_shrink(x, threshold=0.5) -> Tensor:
+def hard_shrink(x: Any, threshold: float = 0.5) -> Tensor:
     """x where |x| > `threshold`, else 0."""
-    x = convert_to_tensor(x)
-    return ew.where(ew.greater(ew.abs(x), threshold), x, ew.zeros_like(x))
+    x = as_tensor(x)
+    return ew.where(ew.abs(x) > threshold, x, 0)
 
 
 @public
-def threshold(x, threshold, default_value) -> Tensor:
+def threshold(x: Any, threshold: float, default_value: float) -> Tensor:
     """x where x > `threshold`, else `default_value`."""
-    x = _floating(x)
-    return ew.where(ew.greater(x, threshold), x, ew.full_like(x, default_value))
+    x = as_float(x)
+    return ew.where(x > threshold, x, default_value)
 
 
 @public
-def sparse_plus(x) -> Tensor:
+def sparse_plus(x: Any) -> Tensor:
     """0 up to -1, x from 1 on, and the parabola ((x + 1) / 2)^2 that joins them."""
-    x = _floating(x)
-    parabola = ew.square(ew.multiply(ew.add(x, 1), 0.5))
-    return ew.where(ew.less_equal(x, -1), ew.zeros_like(x), ew.where(ew.less(x, 1), parabola, x))
+    x = as_float(x)
+    return ew.where(x <= -1, 0.0, ew.where(x < 1, ew.square((x + 1) * 0.5), x))
 
 
 @public
-def sparse_sigmoid(x) -> Tensor:
+def sparse_sigmoid(x: Any) -> Tensor:
     """0 up to -1, 1 from 1 on, the straight line (x + 1) / 2 between."""
-    x = _floating(x)
-    return ew.clip(ew.multiply(ew.add(x, 1), 0.5), 0, 1)
+    return ew.clip((as_float(x) + 1) * 0.5, 0, 1)
 
 
 @public
-def hard_sigmoid(x) -> Tensor:
+def hard_sigmoid(x: Any) -> Tensor:
     """relu6(x + 3) / 6, the straight line through the middle of a sigmoid.
 
-    >>> hard_sigmoid([-3.0, 0.0, 3.0]).numpy().tolist()
+    >>> kcore.ops.hard_sigmoid([-3.0, 0.0, 3.0]).numpy().tolist()
     [0.0, 0.5, 1.0]
     """
-    return ew.divide(relu6(ew.add(_floating(x), 3)), 6)
+    return relu6(as_float(x) + 3) / 6
 
 
 @public
-def hard_silu(x) -> Tensor:
+def hard_silu(x: Any) -> Tensor:
     """x * hard_sigmoid(x) (Howard et al., https://arxiv.org/abs/1905.02244)."""
-    return ew.multiply(x, hard_sigmoid(x))
+    return as_float(x) * hard_sigmoid(x)
+
+
+hard_swish = hard_silu
 
 
 @public
-def hard_tanh(x) -> Tensor:
+def hard_tanh(x: Any) -> Tensor:
     """x kept within [-1, 1]."""
     return ew.clip(x, -1, 1)
 
 
 @public
-def selu(x) -> Tensor:
+def selu(x: Any) -> Tensor:
     """scale * elu(x, alpha) with the constants that keep activations normalized (https://arxiv.org/abs/1706.02515)."""
-    return ew.multiply(ew.elu(_floating(x), SELU_ALPHA), SELU_SCALE)
+    return ew.elu(x, SELU_ALPHA) * SELU_SCALE
 
 
 @public
-def celu(x, alpha=1.0) -> Tensor:
+def celu(x: Any, alpha: float = 1.0) -> Tensor:
     """max(x, 0) + alpha * (exp(min(x, 0) / alpha) - 1) (Barron, https://arxiv.org/abs/1704.07483)."""
-    x = _floating(x)
-    negative = ew.expm1(ew.divide(ew.minimum(x, 0), alpha))
-    return ew.add(ew.relu(x), ew.multiply(negative, alpha))
+    x = as_float(x)
+    return ew.relu(x) + ew.expm1(ew.minimum(x, 0) / alpha) * alpha
 
 
 @public
-def glu(x, axis=-1) -> Tensor:
-    """First half times the sigmoid of the second, halves of `axis` (Dauphin et al., https://arxiv.org/abs/1612.08083)."""
-    x = _floating(x)
+def glu(x: Any, axis: int = -1) -> Tensor:
+    """First half times sigmoid of the second half of `axis` (Dauphin et al., https://arxiv.org/abs/1612.08083).
+
+    Raises:
+        ValueError: An odd number of elements along the axis.
+    """
+    x = as_float(x)
+    axis = normalize_axis(axis, x.ndim, "glu")
     if x.shape[axis] % 2:
         raise ValueError(f"[glu] expected an even number of elements along axis {axis}, received shape {x.shape}")
-    values, gates = shape.split(x, 2, axis=axis)
-    return ew.multiply(values, ew.sigmoid(gates))
+    values, gates = split(x, 2, axis=axis)
+    return values * ew.sigmoid(gates)
 
 
 @public
-def log_sigmoid(x) -> Tensor:
+def log_sigmoid(x: Any) -> Tensor:
     """log(1 / (1 + exp(-x))), which does not overflow."""
-    return ew.negative(ew.softplus(ew.negative(_floating(x))))
+    return -ew.softplus(-as_float(x))
 
 
 @public
-def sparsemax(x, axis=-1) -> Tensor:
+def sparsemax(x: Any, axis: int = -1) -> Tensor:
     """The point of the probability simplex nearest to x along `axis` (https://arxiv.org/abs/1602.02068).
 
-    >>> sparsemax([2.0, 1.5, -1.0]).numpy().tolist()
+    >>> kcore.ops.sparsemax([2.0, 1.5, -1.0]).numpy().tolist()
     [0.75, 0.25, 0.0]
     """
-    x = _floating(x)
-    largest_first = shape.flip(sort.sort(x, axis=axis), axis=axis)
+    x = as_float(x)
+    axis = normalize_axis(axis, x.ndim, "sparsemax")
     count = x.shape[axis]
-    ranks_shape = [1] * len(x.shape)
-    ranks_shape[axis] = count
-    ranks = shape.reshape(ew.arange(1, count + 1, dtype=x.dtype), ranks_shape)
-    partial_sums = reduce.cumsum(largest_first, axis=axis)
-    in_support = ew.cast(ew.greater(ew.add(ew.multiply(ranks, largest_first), 1), partial_sums), x.dtype)
+    largest_first = flip(sort(x, axis=axis), axis=axis)
+    ranks = reshape(arange(1, count + 1, dtype=x.dtype), [count if i == axis else 1 for i in range(x.ndim)])
+    in_support = ew.cast(ranks * largest_first + 1 > cumsum(largest_first, axis=axis), x.dtype)
     support = reduce.sum(in_support, axis=axis, keepdims=True)
-    total = reduce.sum(ew.multiply(in_support, largest_first), axis=axis, keepdims=True)
-    return ew.relu(ew.subtract(x, ew.divide(ew.subtract(total, 1), support)))
-
-
-def _floating(x) -> Tensor:
-    x = convert_to_tensor(x)
-    return x if x.dtype.startswith("float") else ew.cast(x, "float32")
-
-
-hard_swish = hard_silu
+    total = reduce.sum(in_support * largest_first, axis=axis, keepdims=True)
+    return ew.relu(x - (total - 1) / support)

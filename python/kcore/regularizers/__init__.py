@@ -8,6 +8,22 @@ from kcore import ops
 from kcore.autograd import Tensor
 from kcore.lookup import Lookup
 
+__all__ = [
+    "L1",
+    "L1L2",
+    "L2",
+    "OrthogonalRegularizer",
+    "Regularizer",
+    "deserialize",
+    "get",
+    "l1",
+    "l1_l2",
+    "l2",
+    "orthogonal_regularizer",
+    "serialize",
+]
+_FINDERS = ("get", "serialize", "deserialize")
+
 
 class Regularizer:
     """What a penalty is: subclasses write `__call__(x)`, which gives a scalar, and `get_config`."""
@@ -110,10 +126,6 @@ def _penalty(name: str, value, default: float) -> float:
 
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
-_LOOKUP = Lookup(
-    "regularizer", [Regularizer, L1, L2, L1L2, OrthogonalRegularizer], aliases={"l1l2": L1L2, "l1_l2": L1L2}
-)
-
 
 def get(identifier):
     """The regularizer called or described by `identifier`; None is None.
@@ -132,3 +144,6 @@ def serialize(regularizer) -> dict:
 def deserialize(config, custom_objects: dict | None = None):
     """The regularizer that `serialize` described."""
     return _LOOKUP.deserialize(config, custom_objects)
+
+
+_LOOKUP = Lookup("regularizer", {name: globals()[name] for name in __all__ if name not in _FINDERS} | {"l1l2": L1L2})
