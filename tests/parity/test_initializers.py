@@ -44,17 +44,15 @@ def test_distribution_is_that_of_keras(name, kwargs):
     expected = np.asarray(getattr(keras.initializers, name)(seed=1, **kwargs)(shape))
     assert received.shape == shape and received.dtype == np.float32
     # 60,000 samples: the standard error of a mean is 0.4 % of the standard deviation, of a deviation 0.3 %.
-    scale = expected.std()
+    scale = float(expected.std())
     assert abs(received.mean() - expected.mean()) < 0.025 * scale
     assert received.std() == pytest.approx(scale, rel=0.02)
     # The shape of the distribution, and where it ends.
     quantiles = [0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99]
-    np.testing.assert_allclose(
-        np.quantile(received, quantiles), np.quantile(expected, quantiles), atol=0.06 * scale
-    )
+    np.testing.assert_allclose(np.quantile(received, quantiles), np.quantile(expected, quantiles), atol=0.06 * scale)
     if "untruncated" not in str(kwargs) and name != "RandomNormal":
-        assert received.max() == pytest.approx(expected.max(), abs=0.01 * scale)
-        assert received.min() == pytest.approx(expected.min(), abs=0.01 * scale)
+        assert received.max() == pytest.approx(float(expected.max()), abs=0.01 * scale)
+        assert received.min() == pytest.approx(float(expected.min()), abs=0.01 * scale)
 
 
 @pytest.mark.parametrize("shape", [(), (5,), (3, 4), (3, 4, 8), (3, 3, 4, 8)])

@@ -60,7 +60,7 @@ CASES = [
     ("SparseCategoricalCrossentropy", {"ignore_class": 1}, LABELS, P),
     ("SparseCategoricalCrossentropy", {"ignore_class": -1, "from_logits": True}, LABELS - (LABELS == 0), B),
     ("CategoricalGeneralizedCrossEntropy", {}, LABELS, P),
-    ("CategoricalGeneralizedCrossEntropy", {"q": 0.8}, LABELS[:, None], P),
+    ("CategoricalGeneralizedCrossEntropy", {"q": 0.8}, LABELS, P),
     ("KLDivergence", {}, P, np.roll(P, 1, axis=0)),
     ("Hinge", {}, SIGNS, B * 3),
     ("Hinge", {}, ONE_HOT, B * 3),
@@ -78,7 +78,7 @@ IDS = [f"{name}-{kwargs}" for name, kwargs, *_ in CASES]
 REDUCTIONS = ["sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", None, "none"]
 
 
-def both(name, **kwargs):
+def both(name, /, **kwargs):
     return getattr(losses, name)(**kwargs), getattr(keras.losses, name)(**kwargs)
 
 
@@ -202,4 +202,7 @@ def test_every_name_of_keras_is_known():
 
     for name in set(ALL_OBJECTS_DICT) - {"Loss", "LossFunctionWrapper", "Tversky"}:
         ours, theirs = losses.get(name), keras.losses.get(name)
-        assert getattr(ours, "__name__", type(ours).__name__) == getattr(theirs, "__name__", None) or ours.name == theirs.name
+        assert (
+            getattr(ours, "__name__", type(ours).__name__) == getattr(theirs, "__name__", None)
+            or ours.name == theirs.name
+        )

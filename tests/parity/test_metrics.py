@@ -11,6 +11,12 @@ keras = pytest.importorskip("keras")
 import kcore  # noqa: E402
 from kcore import metrics  # noqa: E402
 
+# Keras's own warnings: JAX computes in float32, and IoU counts in integers.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Explicitly requested dtype"),
+    pytest.mark.filterwarnings("ignore:You are passing weight as `float`"),
+]
+
 random = np.random.RandomState(0)
 N = 24
 A = random.rand(N, 3).astype("float32")

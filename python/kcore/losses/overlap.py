@@ -21,18 +21,19 @@ def dice(y_true, y_pred, axis=None) -> Tensor:
 
 
 def tversky(y_true, y_pred, alpha=0.5, beta=0.5, axis=None) -> Tensor:
-    """1 - |A B| / (|A B| + alpha |B - A| + beta |A - B|), A true, B predicted (https://arxiv.org/abs/1706.05721).
+    """1 - |A B| / (|A B| + alpha |A - B| + beta |B - A|), A true, B predicted (https://arxiv.org/abs/1706.05721).
 
     Args:
         y_true, y_pred: memberships in [0, 1], of the same shape.
-        alpha: weight of false positives. beta: weight of false negatives.
+        alpha: weight of false negatives. beta: weight of false positives. (As Keras computes it; the paper has it the
+            other way round.)
         axis: what sizes are summed over; None for all axes.
     """
     y_true, y_pred = as_pair(y_true, y_pred)
     common = ops.sum(y_true * y_pred, axis=axis)
     false_positives = ops.sum((1.0 - y_true) * y_pred, axis=axis)
     false_negatives = ops.sum(y_true * (1.0 - y_pred), axis=axis)
-    return 1.0 - common / (common + alpha * false_positives + beta * false_negatives + epsilon())
+    return 1.0 - common / (common + alpha * false_negatives + beta * false_positives + epsilon())
 
 
 class Dice(LossFunctionWrapper):
@@ -43,7 +44,7 @@ class Dice(LossFunctionWrapper):
 
 
 class Tversky(LossFunctionWrapper):
-    """1 - |A B| / (|A B| + alpha |B - A| + beta |A - B|); see `tversky`."""
+    """1 - |A B| / (|A B| + alpha |A - B| + beta |B - A|); see `tversky`."""
 
     def __init__(self, alpha=0.5, beta=0.5, reduction="sum_over_batch_size", name="tversky", dtype=None, axis=None):
         super().__init__(tversky, reduction=reduction, name=name, dtype=dtype, alpha=alpha, beta=beta, axis=axis)

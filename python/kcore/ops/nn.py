@@ -144,17 +144,21 @@ def log_sigmoid(x: Any) -> Tensor:
 
 @public
 def sparsemax(x: Any, axis: int = -1) -> Tensor:
-    """The point of the probability simplex nearest to x along `axis` (https://arxiv.org/abs/1602.02068).
+    """relu(x - threshold), the threshold from the largest elements along `axis`, after https://arxiv.org/abs/1602.02068.
 
-    >>> kcore.ops.sparsemax([2.0, 1.5, -1.0]).numpy().tolist()
-    [0.75, 0.25, 0.0]
+    The paper's threshold is (sum of the kept elements - 1) / their number, and its output a distribution. Keras 3.15
+    adds up the running sums of the kept elements instead, and so does this function: models must give what they gave
+    there. The two agree where one element is kept.
+
+    >>> kcore.ops.sparsemax([3.0, 1.5, -1.0]).numpy().tolist()
+    [1.0, 0.0, 0.0]
     """
     x = as_float(x)
     axis = normalize_axis(axis, x.ndim, "sparsemax")
     count = x.shape[axis]
     largest_first = flip(sort(x, axis=axis), axis=axis)
+    running_sums = cumsum(largest_first, axis=axis)
     ranks = reshape(arange(1, count + 1, dtype=x.dtype), [count if i == axis else 1 for i in range(x.ndim)])
-    in_support = ew.cast(ranks * largest_first + 1 > cumsum(largest_first, axis=axis), x.dtype)
-    support = reduce.sum(in_support, axis=axis, keepdims=True)
-    total = reduce.sum(in_support * largest_first, axis=axis, keepdims=True)
-    return ew.relu(x - (total - 1) / support)
+    kept = ew.cast(ranks * largest_first + 1 > running_sums, x.dtype)
+    total = reduce.sum(kept * running_sums, axis=axis, keepdims=True)
+    return ew.relu(x - (total - 1) / reduce.sum(kept, axis=axis, keepdims=True))
