@@ -132,6 +132,9 @@ def layer_normalization(
     axes = sorted(reduce.axes_of(axis, x.ndim, "layer_normalization"))
     gamma, beta = _like(x, gamma, beta)
     lengths = tuple(x.shape[a] for a in axes)
+    for name, v in (("gamma", gamma), ("beta", beta)):
+        if v is not None and v.size != math.prod(lengths):
+            raise ValueError(f"[layer_normalization] expected {name} of shape {lengths}, received {v.shape}")
     if not rms_scaling and axes == list(range(x.ndim - len(axes), x.ndim)):
         gamma, beta = (v if v is None or v.shape == lengths else reshape(v, lengths) for v in (gamma, beta))
         return apply("layer_norm", (x, gamma, beta), {"epsilon": epsilon, "dims": len(axes)})[0]

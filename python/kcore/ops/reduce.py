@@ -149,8 +149,16 @@ def min(x: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None) 
     return _extreme("min", x, axis, keepdims, initial)
 
 
-amax = max
-amin = min
+@public
+def amax(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element: NumPy's older name of `max`."""
+    return max(x, axis, keepdims)
+
+
+@public
+def amin(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element: NumPy's older name of `min`."""
+    return min(x, axis, keepdims)
 
 
 @vjp("max")
@@ -244,19 +252,19 @@ def count_nonzero(x: Any, axis: Axis = None) -> Tensor:
 
 @public
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """log(sum(exp(x))) without overflow.
+    """log(sum(exp(x))) without overflow; -inf of no elements.
 
     >>> round(kcore.ops.logsumexp([1000.0, 1000.0]).item(), 3)
     1000.693
     """
     x = as_float(x)
-    top = stop_gradient(max(x, axis, keepdims=True))
-    top = ew.where(ew.isfinite(top), top, 0.0)
-    y = ew.add(ew.log(sum(ew.exp(ew.subtract(x, top)), axis, keepdims=True)), top)
-    if keepdims:
-        return y
     axes = axes_of(axis, x.ndim, "logsumexp")
-    return reshape(y, [n for i, n in enumerate(x.shape) if i not in axes])
+    if 0 in [x.shape[a] for a in axes]:
+        return ew.log(sum(x, axes, keepdims))
+    top = stop_gradient(max(x, axes, keepdims=True))
+    top = ew.where(ew.isfinite(top), top, 0.0)
+    y = ew.add(ew.log(sum(ew.exp(ew.subtract(x, top)), axes, keepdims=True)), top)
+    return y if keepdims else reshape(y, [n for i, n in enumerate(x.shape) if i not in axes])
 
 
 @public
