@@ -1,7 +1,12 @@
 # One object library per ISA: every csrc/kernels/*/generic.cc compiled with that ISA's flags and namespace, and the
 # files named after the ISA (csrc/kernels/gemm/avx512.cc) where a family has one.
 # -fno-math-errno and friends let loops vectorize; NaN and Inf keep their IEEE meaning (no -ffast-math).
-set(KCORE_KERNEL_FLAGS -O3 -fno-math-errno -fno-trapping-math -ffp-contract=fast -fopenmp-simd)
+if(KCORE_SANITIZE)
+  set(KCORE_KERNEL_OPTIMIZATION -O1)  # the sanitizers' checks make -O3 take minutes
+else()
+  set(KCORE_KERNEL_OPTIMIZATION -O3)
+endif()
+set(KCORE_KERNEL_FLAGS ${KCORE_KERNEL_OPTIMIZATION} -fno-math-errno -fno-trapping-math -ffp-contract=fast -fopenmp-simd)
 set(KCORE_ISA_FLAGS_scalar "")
 set(KCORE_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c -mbmi2)
 set(KCORE_ISA_FLAGS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma -mbmi2 -mprefer-vector-width=512)

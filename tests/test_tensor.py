@@ -211,3 +211,11 @@ def test_symbolic_tensors_have_no_values():
     for read in (lambda: s.numpy(), lambda: np.asarray(s), lambda: float(s[0, 0]), lambda: bool(s[0, 0] > 0)):
         with pytest.raises(ValueError, match="symbolic"):
             read()
+
+
+def test_messages_about_symbolic_shapes_say_none():
+    x = kcore.Input((28, 3))
+    with pytest.raises(
+        ValueError, match=r"\[matmul\] expected b with 3 rows, received shape \(4, 5\); a is \(None, 28, 3\)"
+    ):
+        ops.matmul(x, ops.ones((4, 5)))

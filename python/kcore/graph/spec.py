@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -38,10 +39,30 @@ def compute_output_spec(function: Callable, *args: Any, **kwargs: Any) -> Any:
     """
     leaves = tree.flatten((list(args), dict(kwargs)))
     unknown = any(isinstance(leaf, KerasTensor) and None in leaf.shape for leaf in leaves)
-    first = _run(function, args, kwargs, _SIZES[0])
+    try:
+        first = _run(function, args, kwargs, _SIZES[0])
+    except Exception as error:
+        if unknown:
+            _restore_unknown(error, lambda: _run(function, args, kwargs, _SIZES[1]))
+        raise
     if not unknown:
         return tree.map_structure(_like, first)
     return tree.map_structure(_merge, first, _run(function, args, kwargs, _SIZES[1]))
+
+
+def _restore_unknown(error: Exception, again: Callable) -> None:
+    """Puts None for the sizes that stood for it into the message: those that differ when another size does."""
+    try:
+        again()
+    except type(error) as other:
+        if not (error.args and other.args and isinstance(error.args[0], str) and isinstance(other.args[0], str)):
+            return
+        parts, others = (re.split(r"(\d+)", e.args[0]) for e in (error, other))
+        if len(parts) == len(others) and parts[::2] == others[::2]:
+            message = "".join(a if a == b else "None" for a, b in zip(parts, others))
+            error.args = (message, *error.args[1:])
+    except Exception:  # another error altogether: the first one stands as it is
+        return
 
 
 def _run(function: Callable, args: tuple, kwargs: dict, size: int) -> Any:
