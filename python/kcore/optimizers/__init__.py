@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 _CLASSES = (SGD, RMSprop, Adagrad, Adadelta, Adam, AdamW, Adamax, Nadam, Ftrl, Lion, Lamb, Adafactor)
-_LOOKUP = Lookup("optimizer", _CLASSES, {cls.__name__.lower(): cls for cls in _CLASSES})
+_LOOKUP = Lookup("optimizer", {name: cls for cls in _CLASSES for name in (cls.__name__, cls.__name__.lower())})
 
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:

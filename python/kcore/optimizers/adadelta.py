@@ -60,7 +60,7 @@ class Adadelta(Optimizer):
         a = self._accumulated_grads[i]
         b = self._accumulated_delta_vars[i]
         w, a_new, b_new = optim.adadelta(
-            variable.value, gradient, a.value, b.value, learning_rate, rho=self.rho, epsilon=self.epsilon
+            variable.value, gradient, learning_rate, a.value, b.value, rho=self.rho, epsilon=self.epsilon
         )
         variable.assign(w)
         a.assign(a_new)

@@ -59,7 +59,7 @@ class Adagrad(Optimizer):
         i = self._get_variable_index(variable)
         a = self._accumulators[i]
         w, a_new = optim.adagrad(
-            variable.value, gradient, a.value, learning_rate, epsilon=self.epsilon
+            variable.value, gradient, learning_rate, a.value, epsilon=self.epsilon
         )
         variable.assign(w)
         a.assign(a_new)

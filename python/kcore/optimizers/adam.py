@@ -72,7 +72,7 @@ class Adam(Optimizer):
         m, v = self._momentums[i], self._velocities[i]
         v_hat = self._velocity_hats[i] if self.amsgrad else None
         w, m_new, v_new, v_hat_new = optim.adam(
-            variable.value, gradient, m.value, v.value, v_hat and v_hat.value, learning_rate, self._step,
+            variable.value, gradient, learning_rate, self._step, m.value, v.value, None if v_hat is None else v_hat.value,
             beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon,
         )
         variable.assign(w)

@@ -63,7 +63,7 @@ class Adamax(Optimizer):
         a = self._m[i]
         b = self._u[i]
         w, a_new, b_new = optim.adamax(
-            variable.value, gradient, a.value, b.value, learning_rate, self._step, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon
+            variable.value, gradient, learning_rate, self._step, a.value, b.value, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon
         )
         variable.assign(w)
         a.assign(a_new)

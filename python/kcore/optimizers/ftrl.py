@@ -73,7 +73,7 @@ class Ftrl(Optimizer):
         i = self._get_variable_index(variable)
         accumulator, linear = self._accumulators[i], self._linears[i]
         w, accumulator_new, linear_new = optim.ftrl(
-            variable.value, gradient, accumulator.value, linear.value, learning_rate,
+            variable.value, gradient, learning_rate, accumulator.value, linear.value,
             learning_rate_power=self.learning_rate_power, l1=self.l1_regularization_strength,
             l2=self.l2_regularization_strength, l2_shrinkage=self.l2_shrinkage_regularization_strength, beta=self.beta,
         )

@@ -59,7 +59,7 @@ class Lion(Optimizer):
         i = self._get_variable_index(variable)
         a = self._momentums[i]
         w, a_new = optim.lion(
-            variable.value, gradient, a.value, learning_rate, beta_1=self.beta_1, beta_2=self.beta_2
+            variable.value, gradient, learning_rate, a.value, beta_1=self.beta_1, beta_2=self.beta_2
         )
         variable.assign(w)
         a.assign(a_new)

@@ -72,7 +72,7 @@ class Nadam(Optimizer):
         a = self._momentums[i]
         b = self._velocities[i]
         w, a_new, b_new = optim.nadam(
-            variable.value, gradient, a.value, b.value, learning_rate, self._step, self._u_product.value, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon
+            variable.value, gradient, learning_rate, self._step, self._u_product.value, a.value, b.value, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon
         )
         variable.assign(w)
         a.assign(a_new)

@@ -70,7 +70,7 @@ class RMSprop(Optimizer):
             self._momentums[i] if self._momentums else None,
         ]
         w, *values = optim.rmsprop(
-            variable.value, gradient, *(slot and slot.value for slot in slots), learning_rate,
+            variable.value, gradient, learning_rate, *(None if slot is None else slot.value for slot in slots),
             rho=self.rho, momentum=self.momentum, epsilon=self.epsilon,
         )
         variable.assign(w)

@@ -62,7 +62,7 @@ class SGD(Optimizer):
         """Updates one variable and its momentum."""
         slot = self.momentums[self._get_variable_index(variable)] if self.momentums else None
         w, momentum = optim.sgd(
-            variable.value, gradient, slot and slot.value, learning_rate, momentum=self.momentum, nesterov=self.nesterov
+            variable.value, gradient, learning_rate, None if slot is None else slot.value, momentum=self.momentum, nesterov=self.nesterov
         )
         variable.assign(w)
         if slot is not None:

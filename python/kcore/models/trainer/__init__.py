@@ -1,10 +1,8 @@
-"""Trainer: compile, fit, evaluate and predict."""
+"""Training: receives a model, data and callbacks; runs the loops of fit, evaluate and predict.
 
-from __future__ import annotations
+`compiling` holds what compile was given, `trainer` the loops, `data` the readers. Must not import saving.
+"""
 
+from kcore.models.trainer.trainer import Trainer
 
-class Trainer:
-    """The part of a model that trains it."""
-
-    def __init__(self) -> None:
-        self.compiled = False
+__all__ = ["Trainer"]

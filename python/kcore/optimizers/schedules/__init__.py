@@ -26,10 +26,10 @@ __all__ = [
     "serialize",
 ]
 
-_LOOKUP = Lookup(
-    "schedule",
-    (ExponentialDecay, PiecewiseConstantDecay, PolynomialDecay, InverseTimeDecay, CosineDecay, CosineDecayRestarts),
-)
+_CLASSES = (
+    ExponentialDecay, PiecewiseConstantDecay, PolynomialDecay, InverseTimeDecay, CosineDecay, CosineDecayRestarts,
+)  # fmt: skip
+_LOOKUP = Lookup("schedule", {cls.__name__: cls for cls in _CLASSES})
 
 
 def serialize(learning_rate_schedule: LearningRateSchedule) -> dict[str, Any]:
