@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from kcore import Variable, constraints, ops, optimizers
 
 keras = pytest.importorskip("keras")
@@ -68,7 +69,11 @@ def both(theirs, ours, constraint=None):
         constraint and getattr(keras.constraints, constraint)(),
     )  # fmt: skip
     got, got_state = run(
-        None, lambda x, n: Variable(x, name=n), ops.convert_to_tensor, ours, constraint and getattr(constraints, constraint)()
+        None,
+        lambda x, n: Variable(x, name=n),
+        ops.convert_to_tensor,
+        ours,
+        constraint and getattr(constraints, constraint)(),
     )
     for step, (a, b) in enumerate(zip(want, got)):
         for x, y in zip(a, b):

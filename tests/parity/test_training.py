@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import kcore
 import numpy as np
 import pytest
+
+import kcore
 
 keras = pytest.importorskip("keras")
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
@@ -231,7 +232,11 @@ CALLBACKS = {
 
 @pytest.mark.parametrize("name", CALLBACKS)
 def test_callbacks(name):
-    compile_args = {"optimizer": lambda k: k.optimizers.SGD(0.3), "loss": "categorical_crossentropy", "metrics": ["acc"]}
+    compile_args = {
+        "optimizer": lambda k: k.optimizers.SGD(0.3),
+        "loss": "categorical_crossentropy",
+        "metrics": ["acc"],
+    }
     options = {"epochs": 9, "validation_split": 0.3, "callbacks": CALLBACKS[name]}
     check(classifier, compile_args, X, ONE_HOT, fit_args=options)
 
@@ -255,7 +260,11 @@ def test_compile_config():
     for options in (
         {"loss": "mse", "metrics": ["mae"]},
         {"loss": {"p": "mse", "q": None}, "metrics": {"p": ["mae"], "q": []}, "loss_weights": {"p": 2.0}},
-        {"loss": lambda k: k.losses.Huber(0.5, name="h"), "metrics": lambda k: [k.metrics.AUC(name="auc")], "run_eagerly": True},
+        {
+            "loss": lambda k: k.losses.Huber(0.5, name="h"),
+            "metrics": lambda k: [k.metrics.AUC(name="auc")],
+            "run_eagerly": True,
+        },
     ):
         configs = []
         for k in (keras, kcore):

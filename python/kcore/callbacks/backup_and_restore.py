@@ -33,7 +33,9 @@ class BackupAndRestore(Callback):
         if not backup_dir:
             raise ValueError("Empty `backup_dir` argument passed")
         if save_freq != "epoch" and not isinstance(save_freq, int):
-            raise ValueError(f"[BackupAndRestore] expected save_freq to be 'epoch' or an integer, received {save_freq!r}")
+            raise ValueError(
+                f"[BackupAndRestore] expected save_freq to be 'epoch' or an integer, received {save_freq!r}"
+            )
         self.backup_dir = os.fspath(backup_dir)
         self.save_freq = save_freq
         self.double_checkpoint = double_checkpoint
@@ -88,7 +90,9 @@ class BackupAndRestore(Callback):
         self.model.save_weights(os.path.join(self.backup_dir, name), overwrite=True)
         path = os.path.join(self.backup_dir, _METADATA)
         with open(path + ".new", "w") as file:
-            json.dump({"epoch": epoch, "batch": max(batches_done - 1, 0), "batches_done": batches_done, "weights": name}, file)
+            json.dump(
+                {"epoch": epoch, "batch": max(batches_done - 1, 0), "batches_done": batches_done, "weights": name}, file
+            )
             file.flush()
             os.fsync(file.fileno())
         os.replace(path + ".new", path)

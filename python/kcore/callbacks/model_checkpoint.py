@@ -45,7 +45,9 @@ class ModelCheckpoint(MonitorCallback):
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
         if save_freq != "epoch" and (not isinstance(save_freq, int) or save_freq < 1):
-            raise ValueError(f"[ModelCheckpoint] expected save_freq to be 'epoch' or a positive integer, received {save_freq!r}")
+            raise ValueError(
+                f"[ModelCheckpoint] expected save_freq to be 'epoch' or a positive integer, received {save_freq!r}"
+            )
         self.save_freq = save_freq
         endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
         if not self.filepath.endswith(endings):

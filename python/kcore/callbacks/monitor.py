@@ -22,7 +22,9 @@ class MonitorCallback(Callback):
         best: value to improve upon; None accepts the first.
     """
 
-    def __init__(self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0, best: float | None = None):
+    def __init__(
+        self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0, best: float | None = None
+    ):
         super().__init__()
         if mode not in ("auto", "min", "max"):
             warnings.warn(f"{type(self).__name__} mode '{mode}' is unknown, fallback to auto mode.", stacklevel=3)
@@ -81,4 +83,3 @@ def _all_metrics(model: Any) -> list:
     for metric in getattr(model, "metrics", []):
         found.extend(getattr(metric, "metrics", None) or [metric])
     return found
-

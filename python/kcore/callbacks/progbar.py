@@ -51,7 +51,9 @@ class Progbar:
             return True
         return self.verbose == 1 and self._dynamic and time.perf_counter() - self._last_drawn >= self.interval
 
-    def update(self, current: int, values: Iterable[tuple[str, Any]] | None = None, finalize: bool | None = None) -> None:
+    def update(
+        self, current: int, values: Iterable[tuple[str, Any]] | None = None, finalize: bool | None = None
+    ) -> None:
         """Shows that `current` steps are done.
 
         values: pairs of name and value. finalize: ends the line; by default when `current` reaches the target.

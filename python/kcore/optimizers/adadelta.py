@@ -40,8 +40,18 @@ class Adadelta(Optimizer):
         **kwargs: Any,
     ):
         super().__init__(
-            learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name, **kwargs,
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
         )
         self.rho = check_hyperparameter(self.name, "rho", rho, 0.0, 1.0)
         self.epsilon = check_hyperparameter(self.name, "epsilon", epsilon)
@@ -52,7 +62,9 @@ class Adadelta(Optimizer):
             return
         variables = list(variables)
         super().build(variables)
-        self._accumulated_grads, self._accumulated_delta_vars = self.add_optimizer_variables(variables, ["accumulated_grad", "accumulated_delta_var"])
+        self._accumulated_grads, self._accumulated_delta_vars = self.add_optimizer_variables(
+            variables, ["accumulated_grad", "accumulated_delta_var"]
+        )
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         """Updates one variable and its slots."""

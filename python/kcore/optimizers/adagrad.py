@@ -40,10 +40,22 @@ class Adagrad(Optimizer):
         **kwargs: Any,
     ):
         super().__init__(
-            learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name, **kwargs,
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
         )
-        self.initial_accumulator_value = check_hyperparameter(self.name, "initial_accumulator_value", initial_accumulator_value)
+        self.initial_accumulator_value = check_hyperparameter(
+            self.name, "initial_accumulator_value", initial_accumulator_value
+        )
         self.epsilon = check_hyperparameter(self.name, "epsilon", epsilon)
 
     def build(self, variables: Iterable[Variable]) -> None:
@@ -52,18 +64,22 @@ class Adagrad(Optimizer):
             return
         variables = list(variables)
         super().build(variables)
-        self._accumulators = self.add_optimizer_variables(variables, "accumulator", initializers.Constant(self.initial_accumulator_value))
+        self._accumulators = self.add_optimizer_variables(
+            variables, "accumulator", initializers.Constant(self.initial_accumulator_value)
+        )
 
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         """Updates one variable and its slots."""
         i = self._get_variable_index(variable)
         a = self._accumulators[i]
-        w, a_new = optim.adagrad(
-            variable.value, gradient, learning_rate, a.value, epsilon=self.epsilon
-        )
+        w, a_new = optim.adagrad(variable.value, gradient, learning_rate, a.value, epsilon=self.epsilon)
         variable.assign(w)
         a.assign(a_new)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to build an equal optimizer with."""
-        return {**super().get_config(), "initial_accumulator_value": self.initial_accumulator_value, "epsilon": self.epsilon}
+        return {
+            **super().get_config(),
+            "initial_accumulator_value": self.initial_accumulator_value,
+            "epsilon": self.epsilon,
+        }

@@ -49,8 +49,18 @@ class Adam(Optimizer):
         **kwargs: Any,
     ):
         super().__init__(
-            learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name, **kwargs,
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
         )
         self.beta_1 = check_hyperparameter(self.name, "beta_1", beta_1, 0.0, 1.0)
         self.beta_2 = check_hyperparameter(self.name, "beta_2", beta_2, 0.0, 1.0)
@@ -72,8 +82,16 @@ class Adam(Optimizer):
         m, v = self._momentums[i], self._velocities[i]
         v_hat = self._velocity_hats[i] if self.amsgrad else None
         w, m_new, v_new, v_hat_new = optim.adam(
-            variable.value, gradient, learning_rate, self._step, m.value, v.value, None if v_hat is None else v_hat.value,
-            beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon,
+            variable.value,
+            gradient,
+            learning_rate,
+            self._step,
+            m.value,
+            v.value,
+            None if v_hat is None else v_hat.value,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
         )
         variable.assign(w)
         m.assign(m_new)
@@ -119,6 +137,20 @@ class AdamW(Adam):
         if weight_decay is None:
             raise ValueError(f"[{name or 'AdamW'}] expected `weight_decay` to be a float, received None")
         super().__init__(
-            learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema,
-            ema_momentum, ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name, **kwargs,
+            learning_rate,
+            beta_1,
+            beta_2,
+            epsilon,
+            amsgrad,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
         )

@@ -42,8 +42,18 @@ class Adamax(Optimizer):
         **kwargs: Any,
     ):
         super().__init__(
-            learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name, **kwargs,
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
         )
         self.beta_1 = check_hyperparameter(self.name, "beta_1", beta_1, 0.0, 1.0)
         self.beta_2 = check_hyperparameter(self.name, "beta_2", beta_2, 0.0, 1.0)
@@ -63,7 +73,15 @@ class Adamax(Optimizer):
         a = self._m[i]
         b = self._u[i]
         w, a_new, b_new = optim.adamax(
-            variable.value, gradient, learning_rate, self._step, a.value, b.value, beta_1=self.beta_1, beta_2=self.beta_2, epsilon=self.epsilon
+            variable.value,
+            gradient,
+            learning_rate,
+            self._step,
+            a.value,
+            b.value,
+            beta_1=self.beta_1,
+            beta_2=self.beta_2,
+            epsilon=self.epsilon,
         )
         variable.assign(w)
         a.assign(a_new)

@@ -21,7 +21,9 @@ class Clipping:
     def __init__(self, owner: str, clipnorm: float | None, clipvalue: float | None, global_clipnorm: float | None):
         given = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
         if sum(value is not None for value in given.values()) > 1:
-            raise ValueError(f"[{owner}] expected at most one of `clipnorm`, `clipvalue` and `global_clipnorm`, received {given}")
+            raise ValueError(
+                f"[{owner}] expected at most one of `clipnorm`, `clipvalue` and `global_clipnorm`, received {given}"
+            )
         for name, value in given.items():
             if value is not None and not (isinstance(value, (int, float)) and math.isfinite(value) and value > 0):
                 raise ValueError(f"[{owner}] expected `{name}` to be a finite number > 0, received {name}={value!r}")

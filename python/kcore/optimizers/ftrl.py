@@ -46,16 +46,36 @@ class Ftrl(Optimizer):
         **kwargs: Any,
     ):
         super().__init__(
-            learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name, **kwargs,
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
         )
-        self.learning_rate_power = check_hyperparameter(self.name, "learning_rate_power", learning_rate_power, -math.inf)
+        self.learning_rate_power = check_hyperparameter(
+            self.name, "learning_rate_power", learning_rate_power, -math.inf
+        )
         if self.learning_rate_power > 0:
             raise ValueError(f"[{self.name}] expected `learning_rate_power` <= 0, received {learning_rate_power}")
-        self.initial_accumulator_value = check_hyperparameter(self.name, "initial_accumulator_value", initial_accumulator_value)
-        self.l1_regularization_strength = check_hyperparameter(self.name, "l1_regularization_strength", l1_regularization_strength)
-        self.l2_regularization_strength = check_hyperparameter(self.name, "l2_regularization_strength", l2_regularization_strength)
-        self.l2_shrinkage_regularization_strength = check_hyperparameter(self.name, "l2_shrinkage_regularization_strength", l2_shrinkage_regularization_strength)
+        self.initial_accumulator_value = check_hyperparameter(
+            self.name, "initial_accumulator_value", initial_accumulator_value
+        )
+        self.l1_regularization_strength = check_hyperparameter(
+            self.name, "l1_regularization_strength", l1_regularization_strength
+        )
+        self.l2_regularization_strength = check_hyperparameter(
+            self.name, "l2_regularization_strength", l2_regularization_strength
+        )
+        self.l2_shrinkage_regularization_strength = check_hyperparameter(
+            self.name, "l2_shrinkage_regularization_strength", l2_shrinkage_regularization_strength
+        )
         self.beta = check_hyperparameter(self.name, "beta", beta)
 
     def build(self, variables: Iterable[Variable]) -> None:
@@ -73,9 +93,16 @@ class Ftrl(Optimizer):
         i = self._get_variable_index(variable)
         accumulator, linear = self._accumulators[i], self._linears[i]
         w, accumulator_new, linear_new = optim.ftrl(
-            variable.value, gradient, learning_rate, accumulator.value, linear.value,
-            learning_rate_power=self.learning_rate_power, l1=self.l1_regularization_strength,
-            l2=self.l2_regularization_strength, l2_shrinkage=self.l2_shrinkage_regularization_strength, beta=self.beta,
+            variable.value,
+            gradient,
+            learning_rate,
+            accumulator.value,
+            linear.value,
+            learning_rate_power=self.learning_rate_power,
+            l1=self.l1_regularization_strength,
+            l2=self.l2_regularization_strength,
+            l2_shrinkage=self.l2_shrinkage_regularization_strength,
+            beta=self.beta,
         )
         variable.assign(w)
         accumulator.assign(accumulator_new)

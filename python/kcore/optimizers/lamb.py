@@ -41,8 +41,18 @@ class Lamb(Optimizer):
         **kwargs: Any,
     ):
         super().__init__(
-            learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name, **kwargs,
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
         )
         self.beta_1 = check_hyperparameter(self.name, "beta_1", beta_1, 0.0, 1.0)
         self.beta_2 = check_hyperparameter(self.name, "beta_2", beta_2, 0.0, 1.0)

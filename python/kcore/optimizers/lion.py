@@ -40,8 +40,18 @@ class Lion(Optimizer):
         **kwargs: Any,
     ):
         super().__init__(
-            learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name, **kwargs,
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
         )
         self.beta_1 = check_hyperparameter(self.name, "beta_1", beta_1, 0.0, 1.0)
         self.beta_2 = check_hyperparameter(self.name, "beta_2", beta_2, 0.0, 1.0)
@@ -58,9 +68,7 @@ class Lion(Optimizer):
         """Updates one variable and its slots."""
         i = self._get_variable_index(variable)
         a = self._momentums[i]
-        w, a_new = optim.lion(
-            variable.value, gradient, learning_rate, a.value, beta_1=self.beta_1, beta_2=self.beta_2
-        )
+        w, a_new = optim.lion(variable.value, gradient, learning_rate, a.value, beta_1=self.beta_1, beta_2=self.beta_2)
         variable.assign(w)
         a.assign(a_new)
 

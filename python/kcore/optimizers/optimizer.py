@@ -101,8 +101,9 @@ class Optimizer:
             self._learning_rate: Any = learning_rate
         else:
             rate = check_hyperparameter(owner, "learning_rate", learning_rate)
-            self._learning_rate = self.add_variable((), initializer=lambda shape, dtype: ops.full(shape, rate, dtype),
-                                                    name="learning_rate")
+            self._learning_rate = self.add_variable(
+                (), initializer=lambda shape, dtype: ops.full(shape, rate, dtype), name="learning_rate"
+            )
 
     # ---- variables
 
@@ -127,26 +128,34 @@ class Optimizer:
         return self.clipping.global_clipnorm
 
     def add_variable(
-        self, shape: Sequence[int], initializer: Any = "zeros", dtype: str | None = None,
-        aggregation: str = "none", layout: Any = None, name: str | None = None,
+        self,
+        shape: Sequence[int],
+        initializer: Any = "zeros",
+        dtype: str | None = None,
+        aggregation: str = "none",
+        layout: Any = None,
+        name: str | None = None,
     ) -> Variable:
         """A new variable of the optimizer's own."""
         del aggregation, layout  # of distributed Keras; accepted so that its subclasses run
         with name_scope(self.name, caller=self):
-            variable = Variable(_initializer(initializer), shape=tuple(shape), dtype=dtype or "float32",
-                                trainable=False, name=name)
+            variable = Variable(
+                _initializer(initializer), shape=tuple(shape), dtype=dtype or "float32", trainable=False, name=name
+            )
         self._variables.append(variable)
         return variable
 
-    def add_variable_from_reference(self, reference_variable: Variable, name: str | None = None,
-                                    initializer: Any = "zeros") -> Variable:
+    def add_variable_from_reference(
+        self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros"
+    ) -> Variable:
         """A slot: a variable of the shape and dtype of `reference_variable`, named after it."""
         path = getattr(reference_variable, "path", None) or reference_variable.name
         name = f"{path}_{name or 'slot'}".replace("/", "_")
         return self.add_variable(reference_variable.shape, initializer, reference_variable.dtype, name=name)
 
-    def add_optimizer_variables(self, trainable_variables: Sequence[Variable], name: str | Sequence[str],
-                                initializer: Any = "zeros") -> Any:
+    def add_optimizer_variables(
+        self, trainable_variables: Sequence[Variable], name: str | Sequence[str], initializer: Any = "zeros"
+    ) -> Any:
         """Slots for all variables: a list, or for several names a tuple of lists (made variable by variable)."""
         names = [name] if isinstance(name, str) else list(name)
         initializers = list(initializer) if isinstance(initializer, (list, tuple)) else [initializer] * len(names)
@@ -321,11 +330,14 @@ class Optimizer:
 
     # ---- weight decay
 
-    def exclude_from_weight_decay(self, var_list: Iterable[Variable] | None = None,
-                                  var_names: Iterable[str] | None = None) -> None:
+    def exclude_from_weight_decay(
+        self, var_list: Iterable[Variable] | None = None, var_names: Iterable[str] | None = None
+    ) -> None:
         """Spares variables from weight decay: those given, and those whose path contains one of the names."""
         if self.built:
-            raise ValueError(f"[{self.name}] `exclude_from_weight_decay()` must be called before the optimizer is built")
+            raise ValueError(
+                f"[{self.name}] `exclude_from_weight_decay()` must be called before the optimizer is built"
+            )
         self._no_decay_ids = {id(variable) for variable in var_list or ()}
         self._no_decay_names = list(var_names or ())
 
@@ -385,7 +397,9 @@ class Optimizer:
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Assigns all variables, in the order of `variables`."""
         if not self.built:
-            raise ValueError(f"[{self.name}] expected a built optimizer; call `optimizer.build(trainable_variables)` first")
+            raise ValueError(
+                f"[{self.name}] expected a built optimizer; call `optimizer.build(trainable_variables)` first"
+            )
         if len(weights) != len(self._variables):
             raise ValueError(f"[{self.name}] expected {len(self._variables)} weights, received {len(weights)}")
         for variable, value in zip(self._variables, weights, strict=True):

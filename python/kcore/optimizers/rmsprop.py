@@ -43,8 +43,18 @@ class RMSprop(Optimizer):
         **kwargs: Any,
     ):
         super().__init__(
-            learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name, **kwargs,
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
         )
         self.rho = check_hyperparameter(self.name, "rho", rho, 0.0, 1.0)
         self.momentum = check_hyperparameter(self.name, "momentum", momentum, 0.0, 1.0)
@@ -70,8 +80,13 @@ class RMSprop(Optimizer):
             self._momentums[i] if self._momentums else None,
         ]
         w, *values = optim.rmsprop(
-            variable.value, gradient, learning_rate, *(None if slot is None else slot.value for slot in slots),
-            rho=self.rho, momentum=self.momentum, epsilon=self.epsilon,
+            variable.value,
+            gradient,
+            learning_rate,
+            *(None if slot is None else slot.value for slot in slots),
+            rho=self.rho,
+            momentum=self.momentum,
+            epsilon=self.epsilon,
         )
         variable.assign(w)
         for slot, value in zip(slots, values, strict=True):

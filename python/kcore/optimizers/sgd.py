@@ -44,8 +44,18 @@ class SGD(Optimizer):
         **kwargs: Any,
     ):
         super().__init__(
-            learning_rate, weight_decay, clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum,
-            ema_overwrite_frequency, loss_scale_factor, gradient_accumulation_steps, name, **kwargs,
+            learning_rate,
+            weight_decay,
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            use_ema,
+            ema_momentum,
+            ema_overwrite_frequency,
+            loss_scale_factor,
+            gradient_accumulation_steps,
+            name,
+            **kwargs,
         )
         self.momentum = check_hyperparameter(self.name, "momentum", momentum, 0.0, 1.0)
         self.nesterov = nesterov
@@ -62,7 +72,12 @@ class SGD(Optimizer):
         """Updates one variable and its momentum."""
         slot = self.momentums[self._get_variable_index(variable)] if self.momentums else None
         w, momentum = optim.sgd(
-            variable.value, gradient, learning_rate, None if slot is None else slot.value, momentum=self.momentum, nesterov=self.nesterov
+            variable.value,
+            gradient,
+            learning_rate,
+            None if slot is None else slot.value,
+            momentum=self.momentum,
+            nesterov=self.nesterov,
         )
         variable.assign(w)
         if slot is not None:

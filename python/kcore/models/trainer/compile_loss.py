@@ -11,7 +11,12 @@ from kcore.models.trainer.outputs import Outputs
 
 
 def _is_loss(value: Any) -> bool:
-    return value is None or isinstance(value, str) or callable(value) or (isinstance(value, dict) and "class_name" in value)
+    return (
+        value is None
+        or isinstance(value, str)
+        or callable(value)
+        or (isinstance(value, dict) and "class_name" in value)
+    )
 
 
 def _is_weight(value: Any) -> bool:
@@ -65,7 +70,11 @@ class CompileLoss:
         weights: list = [None] * outputs.count
         if self._weights is not None:
             single = isinstance(self._weights, (int, float))
-            weights = [self._weights] * outputs.count if single else outputs.spread("loss_weights", self._weights, _is_weight, True)
+            weights = (
+                [self._weights] * outputs.count
+                if single
+                else outputs.spread("loss_weights", self._weights, _is_weight, True)
+            )
         used = [i for i, loss in enumerate(found) if loss is not None]
         for i in used:
             tracker = None
@@ -94,7 +103,11 @@ class CompileLoss:
         predictions = tree.flatten(y_pred)
         if outputs.count == 1:
             targets = [y_true] if not tree.is_nested(y_true) else outputs.flatten_data("y", y_true)
-            weights = [sample_weight] if not tree.is_nested(sample_weight) else outputs.flatten_data("sample_weight", sample_weight)
+            weights = (
+                [sample_weight]
+                if not tree.is_nested(sample_weight)
+                else outputs.flatten_data("sample_weight", sample_weight)
+            )
         else:
             targets = outputs.flatten_data("y", y_true, partial=True)
             weights = self._sample_weights(sample_weight)

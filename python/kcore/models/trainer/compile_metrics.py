@@ -11,8 +11,11 @@ from kcore.models.trainer.outputs import Outputs
 
 
 def _is_metric(value: Any) -> bool:
-    return value is None or isinstance(value, (str, Metric)) or callable(value) or (
-        isinstance(value, dict) and "class_name" in value
+    return (
+        value is None
+        or isinstance(value, (str, Metric))
+        or callable(value)
+        or (isinstance(value, dict) and "class_name" in value)
     )
 
 
@@ -30,14 +33,18 @@ class CompileMetrics(Metric):
         output_names: names of the outputs of a Functional model.
     """
 
-    def __init__(self, metrics: Any, weighted_metrics: Any, name: str = "compile_metrics", output_names: list[str] | None = None):
+    def __init__(
+        self, metrics: Any, weighted_metrics: Any, name: str = "compile_metrics", output_names: list[str] | None = None
+    ):
         super().__init__(name=name)
         for given in (metrics, weighted_metrics):
             for leaf in _leaves(given):
                 if isinstance(leaf, str) and leaf.lower() not in ("accuracy", "acc"):
                     metrics_module.get(leaf)  # an unknown name raises here, not in the middle of training
                 elif not _is_metric(leaf):
-                    raise ValueError(f"[compile] expected metrics to be names, Metric objects or functions, received {leaf!r}")
+                    raise ValueError(
+                        f"[compile] expected metrics to be names, Metric objects or functions, received {leaf!r}"
+                    )
         self._given = (metrics, weighted_metrics)
         self._output_names = output_names
         self._outputs: Outputs | None = None

@@ -16,7 +16,9 @@ from kcore.saving import deserialize_keras_object, serialize_keras_object
 class Compiled:
     """What a model was compiled with. A plain object, so that the model does not take its metrics for layers' state."""
 
-    def __init__(self, optimizer: Any, loss: Any, loss_weights: Any, metric_list: Any, weighted: Any, names: list[str] | None):
+    def __init__(
+        self, optimizer: Any, loss: Any, loss_weights: Any, metric_list: Any, weighted: Any, names: list[str] | None
+    ):
         self.optimizer = optimizer
         self.loss = loss
         self.compile_loss = CompileLoss(loss, loss_weights, names) if loss is not None else None
@@ -69,7 +71,9 @@ class Compiling:
         >>> model.compile(optimizer="adam", loss="mse", metrics=["mae"])
         """
         if not isinstance(steps_per_execution, int) or steps_per_execution < 1:
-            raise ValueError(f"[compile] expected steps_per_execution to be a positive integer, received {steps_per_execution!r}")
+            raise ValueError(
+                f"[compile] expected steps_per_execution to be a positive integer, received {steps_per_execution!r}"
+            )
         if jit_compile not in ("auto", True, False, None):
             raise ValueError(f'[compile] expected jit_compile to be True, False or "auto", received {jit_compile!r}')
         optimizer = optimizers.get(optimizer)
@@ -120,7 +124,9 @@ class Compiling:
 
     @loss.setter
     def loss(self, loss: Any) -> None:
-        raise AttributeError("[loss] `loss` is what `compile` got: compile the model again, or use another attribute name")
+        raise AttributeError(
+            "[loss] `loss` is what `compile` got: compile the model again, or use another attribute name"
+        )
 
     @property
     def metrics(self) -> list:

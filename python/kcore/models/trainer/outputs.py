@@ -59,7 +59,9 @@ class Outputs:
         if None in names:
             if self.count == 1 and len(value) == 1:
                 return _flatten_until(next(iter(value.values())), is_leaf)
-            raise ValueError(f"[{what}] expected a list for outputs without names, received a dict with keys {list(value)}")
+            raise ValueError(
+                f"[{what}] expected a list for outputs without names, received a dict with keys {list(value)}"
+            )
         if any(isinstance(child, dict) for child in value.values()):  # nested outputs: a path is a name
             value = {"/".join(map(str, path)): leaf for path, leaf in tree.flatten_with_path(value)}
         for key in value:

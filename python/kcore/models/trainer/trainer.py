@@ -168,7 +168,9 @@ class Trainer(Compiling):
         """
         self._assert_compiled("fit")
         if validation_split and validation_data is None:
-            (x, y, sample_weight), validation_data = train_validation_split("fit", x, y, sample_weight, validation_split)
+            (x, y, sample_weight), validation_data = train_validation_split(
+                "fit", x, y, sample_weight, validation_split
+            )
         data = make_data("fit", x, y, sample_weight, batch_size, shuffle, class_weight)
         self._check_targets("fit", data)
         steps = Steps(data, steps_per_epoch, self.steps_per_execution)
@@ -252,19 +254,21 @@ class Trainer(Compiling):
 
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: dict | None = None,
                        return_dict: bool = False) -> Any:  # fmt: skip
-        """Trains on one batch; gives the metrics since they were last reset, as `evaluate` does."""
+        """Trains on one batch; gives its metrics, as `evaluate` does."""
         self._assert_compiled("train_on_batch")
         if class_weight is not None:
             if sample_weight is not None:
                 raise ValueError("[train_on_batch] expected either class_weight or sample_weight, received both")
             sample_weight = class_weights_to_sample_weights(y, class_weight)
         data = self._one_batch("train_on_batch", x, y, sample_weight)
+        self.reset_metrics()
         logs = _floats(_call(self.make_train_function()(data)))
         return logs if return_dict else self._in_order(logs)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        """Evaluates one batch; gives the metrics since they were last reset, as `evaluate` does."""
+        """Evaluates one batch; gives its metrics, as `evaluate` does."""
         self._assert_compiled("test_on_batch")
+        self.reset_metrics()
         logs = _floats(_call(self.make_test_function()(self._one_batch("test_on_batch", x, y, sample_weight))))
         return logs if return_dict else self._in_order(logs)
 
@@ -317,7 +321,9 @@ class Trainer(Compiling):
         self._check_targets("validation_data", reader)
         return Steps(reader, steps, self.steps_per_execution)
 
-    def _callback_list(self, callbacks: Any, add_history: bool, verbose: Any, epochs: int, steps: int | None) -> CallbackList:
+    def _callback_list(
+        self, callbacks: Any, add_history: bool, verbose: Any, epochs: int, steps: int | None
+    ) -> CallbackList:
         if isinstance(callbacks, CallbackList):
             return callbacks
         if verbose not in ("auto", 0, 1, 2):
@@ -328,7 +334,9 @@ class Trainer(Compiling):
     def _one_batch(self, what: str, x: Any, y: Any, sample_weight: Any) -> tuple:
         for name, data in (("x", x), ("y", y), ("sample_weight", sample_weight)):
             if data is not None and not can_read(data) and not isinstance(data, (list, tuple, int, float)):
-                raise ValueError(f"[{what}] expected {name} to be an array or a nest of arrays, received {type(data).__name__}")
+                raise ValueError(
+                    f"[{what}] expected {name} to be an array or a nest of arrays, received {type(data).__name__}"
+                )
         return tuple(None if part is None else to_tensors(_as_arrays(part)) for part in (x, y, sample_weight))
 
     def _assert_compiled(self, method: str) -> None:

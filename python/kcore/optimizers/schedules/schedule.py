@@ -14,7 +14,9 @@ class LearningRateSchedule:
 
     def __call__(self, step: Any) -> Any:
         """The rate at `step`, an integer scalar."""
-        raise NotImplementedError(f"[{type(self).__name__}] a learning-rate schedule must override `__call__(self, step)`")
+        raise NotImplementedError(
+            f"[{type(self).__name__}] a learning-rate schedule must override `__call__(self, step)`"
+        )
 
     def get_config(self) -> dict[str, Any]:
         """The arguments to build an equal schedule with."""

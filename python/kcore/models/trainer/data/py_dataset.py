@@ -73,7 +73,9 @@ class PyDatasetData:
         if self.num_batches is None:
             indices: Iterator[int] = iter(range(1 << 62))
         else:
-            indices = iter(np.random.permutation(self.num_batches).tolist() if self._shuffle else range(self.num_batches))
+            indices = iter(
+                np.random.permutation(self.num_batches).tolist() if self._shuffle else range(self.num_batches)
+            )
         if self._dataset.workers <= 1 and not self._dataset.use_multiprocessing:
             yield from map(self._dataset.__getitem__, indices)
         else:

@@ -41,7 +41,9 @@ class Steps:
         while self._steps is None or done < self._steps:
             size = self._size if self._steps is None else min(self._size, self._steps - done)
             batches = list(itertools.islice(self._iterator, size))
-            if not batches and done == 0 and not fresh and self.data.can_restart:  # the last epoch ended where the data did
+            if (
+                not batches and done == 0 and not fresh and self.data.can_restart
+            ):  # the last epoch ended where the data did
                 self._iterator, fresh = iter(self.data), True
                 continue
             if batches:
