@@ -162,11 +162,10 @@ def test_custom_layer(tmp_path, name):
 def test_paths_of_parts(tmp_path):
     model = make_model(layer=Scale())
     model.save_weights(tmp_path / "m.weights.h5")
-    found = []
     with h5py.File(tmp_path / "m.weights.h5") as file:
-        file.visit(
-            lambda name: found.append(name) if name.startswith("layers/scale/") and name.endswith("vars/0") else 0
-        )
+        found = []
+        file.visit(found.append)
+    found = [name for name in found if name.startswith("layers/scale/") and name.endswith("vars/0")]
     assert sorted(found) == [
         "layers/scale/_hidden/vars/0",
         "layers/scale/named/dense/vars/0",

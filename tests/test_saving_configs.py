@@ -66,7 +66,7 @@ def test_objects_of_the_library_carry_names_of_keras():
     assert config == {
         "module": "keras.initializers",
         "class_name": "HeNormal",
-        "config": {"seed": 3},
+        "config": {"seed": 3, "input_axes": None, "output_axes": None},
         "registered_name": None,
     }
     assert isinstance(deserialize_keras_object(config), kcore.initializers.HeNormal)

@@ -182,4 +182,6 @@ def model_from_json(json_string: str, custom_objects: Any = None) -> Any:
         raise ValueError(
             f"[model_from_json] expected the JSON of a model, received {str(json_string)[:80]!r} ({e})"
         ) from e
+    if not isinstance(config, dict) or "class_name" not in config:
+        raise ValueError(f"[model_from_json] expected the JSON of a model, received {str(json_string)[:80]!r}")
     return deserialize_keras_object(config, custom_objects)

@@ -275,6 +275,11 @@ def _find_class(config: dict, custom: dict[str, Any], module_objects: dict | Non
     )
 
 
+def _short(config: Any, limit: int = 600) -> str:
+    text = repr(config)
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
 def _deserialize_instance(config: dict, custom: dict[str, Any], safe_mode: bool, module_objects: dict | None) -> Any:
     name, inner = config["class_name"], config["config"]
     inner = {} if inner is None else inner
@@ -295,7 +300,7 @@ def _deserialize_instance(config: dict, custom: dict[str, Any], safe_mode: bool,
         except TypeError as e:
             raise TypeError(
                 f"[deserialize_keras_object] '{name}' could not be rebuilt: {e}. Layers and other objects returned "
-                f"by get_config() must be deserialized in from_config(). Its config: {inner}"
+                f"by get_config() must be deserialized in from_config(). Its config: {_short(inner)}"
             ) from e
         build_config = config.get("build_config")
         if build_config and hasattr(instance, "build_from_config") and not instance.built:

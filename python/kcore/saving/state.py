@@ -132,7 +132,7 @@ def load_state(model: Any, file: h5py.File, skip_mismatch: bool = False, skip: A
             obj.load_own_variables(store)
         except Exception as e:
             restore(*before[id(obj)])
-            failed[id(obj)] = (obj, path, e)
+            failed.setdefault(id(obj), (obj, path, e))  # a retry under another name has less to say
             return False
         failed.pop(id(obj), None)
         return True
