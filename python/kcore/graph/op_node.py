@@ -115,7 +115,10 @@ class OpNode(Operation):
         if len(args) > len(names):
             raise TypeError(f"[{self.function_name}] expected at most {len(names)} tensors, received {len(args)}")
         config = {key: _tuples(value) for key, value in self.config.items()}
-        return {**config, **dict(zip(names, args)), **kwargs}
+        given = dict(zip(names, args))
+        if self.function_name == "get_item" and isinstance(given.get("key"), list):
+            given["key"] = tuple(given["key"])  # JSON has no tuples; a list of slices would be no index
+        return {**config, **given, **kwargs}
 
     def _spread(self, args: tuple, kwargs: dict) -> Any:
         leading = []

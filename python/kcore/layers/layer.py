@@ -298,10 +298,12 @@ class Layer(State, Operation):
             self._fill_in_masks(signature, arguments, kwargs)
 
             self._call_number = context.number
-            if any_keras_tensor(args, kwargs):
-                outputs = self.symbolic_call(*args, **kwargs)
+            run = self.symbolic_call if any_keras_tensor(args, kwargs) else self.call
+            if self._unlocked_until_called:  # sublayers are built on the way
+                with self._scope():
+                    outputs = run(*args, **kwargs)
             else:
-                outputs = self.call(*args, **kwargs)
+                outputs = run(*args, **kwargs)
             if self._unlocked_until_called:
                 self._unlocked_until_called = False
                 self._finish_build()

@@ -147,7 +147,7 @@ def _sizes(shape: Any) -> tuple:
     """A shape as a tuple of int and None; one int stands for itself."""
     shape = (shape,) if isinstance(shape, int) else shape
     if not isinstance(shape, (list, tuple)) or not all(
-        size is None or (isinstance(size, int) and size >= 0) or hasattr(size, "__index__") for size in shape
+        size is None or (hasattr(size, "__index__") and size >= 0) for size in shape
     ):
         raise ValueError(f"[Input] expected a tuple of sizes and None, received {shape!r}")
     return tuple(None if size is None else int(size) for size in shape)
