@@ -380,6 +380,12 @@ def test_old_shape_arguments_warn():
 def test_input_takes_what_keras_takes():
     assert kcore.Input((2, None), batch_size=4).shape == (4, 2, None)
     assert kcore.Input(batch_shape=(3, 2), dtype="int32").dtype == "int32"
-    for bad in ({}, {"shape": "ab"}, {"shape": (1,), "batch_shape": (2, 1)}, {"shape": (-1,)}, {"shape": (1,), "foo": 1}):
+    for bad in (
+        {},
+        {"shape": "ab"},
+        {"shape": (1,), "batch_shape": (2, 1)},
+        {"shape": (-1,)},
+        {"shape": (1,), "foo": 1},
+    ):
         with pytest.raises(ValueError, match="Input"):
             kcore.Input(**bad)

@@ -19,7 +19,9 @@ def main() -> None:
         return
     from kcore import __version__, _core
 
-    print(f"kcore {__version__}: kernels for {_core.isa()} (machine has {_core.detected_isa()}), {_core.num_threads()} threads")
+    print(
+        f"kcore {__version__}: kernels for {_core.isa()} (machine has {_core.detected_isa()}), {_core.num_threads()} threads"
+    )
 
 
 if __name__ == "__main__":

@@ -35,6 +35,14 @@ _OPTIONS = {
     "trapezoid": {"x"},
     "unique": {"fill_value"},
 }
+# Arguments of the call that Keras passes by keyword; the others are positional.
+_BY_KEYWORD = {
+    "arange": {"step"},
+    "average": {"weights"},
+    "dot_product_attention": {"bias", "mask", "scale"},
+    "pad": {"constant_values"},
+    "rms_normalization": {"scale"},
+}
 _ALSO_TENSORS = {"solve": {"b"}, "solve_triangular": {"b"}, "lstsq": {"b"}, "allclose": set()}
 _CLASS_NAMES = {
     "abs": "Absolute",
@@ -142,22 +150,18 @@ def symbolic_call(function: Callable, args: tuple, kwargs: dict) -> Any:
     config: dict[str, Any] = {}
     call_args: list[Any] = []
     call_kwargs: dict[str, Any] = {}
-    defaults_passed = True
     for parameter in cls.parameters:
         value = bound.arguments[parameter.name]
         if parameter.kind is parameter.VAR_POSITIONAL:
             call_args.extend(value)
         elif parameter.kind is parameter.VAR_KEYWORD:
             call_kwargs.update(value)
-        elif _is_tensor_parameter(function.__name__, parameter.name) or _holds_tensor(value):
-            if value is None and parameter.default is None:
-                defaults_passed = False  # what comes after a gap goes by name
-            elif defaults_passed:
-                call_args.append(value)
-            else:
-                call_kwargs[parameter.name] = value
-        else:
+        elif not _is_tensor_parameter(function.__name__, parameter.name) and not _holds_tensor(value):
             config[parameter.name] = value
+        elif parameter.name in _BY_KEYWORD.get(function.__name__, ()):
+            call_kwargs[parameter.name] = value
+        else:
+            call_args.append(value)
     return cls(**config).symbolic_call(*call_args, **call_kwargs)
 
 

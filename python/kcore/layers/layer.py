@@ -129,7 +129,6 @@ class Layer(State, Operation):
                 self._path = current_path()
                 self._note_default_build(shapes)
                 self.built = True
-                self._unlocked_until_called = True  # sublayers build themselves in `call`
             else:
                 self.build(**_shapes_for(type(self).build, shapes))
             self._post_build()
@@ -139,11 +138,6 @@ class Layer(State, Operation):
 
     def _post_build(self) -> None:
         """Called once the layer is built; for subclasses."""
-
-    def _finish_build(self) -> None:
-        self._tracker.lock()
-        if not self.trainable:
-            self.trainable = False  # for the variables, too
 
     def _scope(self) -> Any:
         """The name scope of this layer: below the one it was first used in."""
@@ -290,8 +284,7 @@ class Layer(State, Operation):
                 self._check_positional(args)
             arguments = signature.bind(args, kwargs)
             first = next(iter(arguments.values()), None)
-            if self.input_spec is not None:
-                assert_input_compatibility(self.input_spec, first, self.name)
+            self._check_inputs(first)
             self._maybe_build(arguments)
 
             self._fill_in_training(signature, arguments, kwargs)
@@ -299,14 +292,13 @@ class Layer(State, Operation):
 
             self._call_number = context.number
             run = self.symbolic_call if any_keras_tensor(args, kwargs) else self.call
-            if self._unlocked_until_called:  # sublayers are built on the way
-                with self._scope():
-                    outputs = run(*args, **kwargs)
-            else:
+            if self._called:
                 outputs = run(*args, **kwargs)
-            if self._unlocked_until_called:
-                self._unlocked_until_called = False
-                self._finish_build()
+            else:
+                with self._scope():  # sublayers may be built on the way
+                    outputs = run(*args, **kwargs)
+                self._called = True
+                self._tracker.lock()
             if self.activity_regularizer is not None:
                 for output in tree.flatten(outputs):
                     if isinstance(output, Tensor):
@@ -361,6 +353,10 @@ class Layer(State, Operation):
                 )
         if args and args[0] is None:
             raise ValueError(f"[{type(self).__name__}] expected tensors as inputs, received None")
+
+    def _check_inputs(self, inputs: Any) -> None:
+        if self.input_spec is not None:
+            assert_input_compatibility(self.input_spec, inputs, self.name)
 
     def _fill_in_training(self, signature: CallSignature, arguments: dict, kwargs: dict) -> None:
         """`training` is what was passed, else that of the call around this one, else the default of `call`."""
@@ -513,7 +509,7 @@ def _recorded(build: Callable) -> Callable:
                 bound.update(bound.pop(parameter.name, {}))
         self._build_shapes = bound
         self.built = True
-        self._finish_build()
+        self._tracker.lock()
         return None
 
     wrapper.is_recorded = True

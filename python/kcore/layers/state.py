@@ -24,7 +24,7 @@ class State:
         object.__setattr__(self, "_losses", [])
         object.__setattr__(self, "_losses_number", 0)
         self._call_number = 0
-        self._unlocked_until_called = False
+        self._called = False
 
     def _start_tracking(self) -> None:
         trainable, non_trainable, layers, metrics, seeds = [], [], [], [], []
@@ -81,6 +81,8 @@ class State:
 
     def _track_variable(self, variable: Variable) -> None:
         self._tracker.add("trainable_variables" if variable.trainable else "non_trainable_variables", variable)
+        if not self._trainable:
+            variable.trainable = False
 
     def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> Iterator[Any]:
         """This layer and its sublayers, outermost first, each once."""

@@ -181,6 +181,10 @@ class Functional(Function, Model):
     def _set_output_masks(self, inputs: Any, outputs: Any) -> None:
         pass
 
+    def _check_inputs(self, inputs: Any) -> None:
+        if "_operations" not in self.__dict__:
+            super()._check_inputs(inputs)  # `call` checks the inputs of a graph one by one
+
     def _maybe_build(self, arguments: dict[str, Any]) -> None:
         if "_operations" not in self.__dict__:
             super()._maybe_build(arguments)
@@ -211,11 +215,14 @@ class Functional(Function, Model):
 
     def _warn_of_structure(self, inputs: Any) -> None:
         own = self._inputs_struct
-        if tree.is_nested(own) == tree.is_nested(inputs) and isinstance(own, dict) == isinstance(inputs, dict):
-            if not isinstance(own, dict) or set(own) == set(inputs):
-                return
-        elif not isinstance(own, dict) and not isinstance(inputs, dict) and len(self._inputs) == 1:
-            return  # a tensor and a list of one tensor mean the same
+        if isinstance(inputs, dict):
+            same = set(inputs) == (set(own) if isinstance(own, dict) else set(self._input_keys()))
+        elif isinstance(own, dict):
+            same = False
+        else:  # a tensor and a list of one tensor mean the same
+            same = tree.is_nested(own) == tree.is_nested(inputs) or len(self._inputs) == 1
+        if same:
+            return
         warnings.warn(
             f"The structure of `inputs` does not match that of model {self.name!r}: expected {_describe(own)}, received "
             f"{_describe(inputs)}",

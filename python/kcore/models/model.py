@@ -108,7 +108,7 @@ class Model(Trainer, Layer):
                 compute_output_spec(self.call, placeholders)
         self._build_shapes = {"input_shape": input_shape}
         self.built = True
-        self._finish_build()
+        self._tracker.lock()
 
     build.is_default = True
 

@@ -105,10 +105,11 @@ def _output_shape(layer: Any) -> str:
             shape = layer.compute_output_shape(**_renamed(layer))
         except Exception:  # a layer whose shape cannot be told is shown without one
             return "?"
-        shapes = [s for s in _flat_shapes(shape)]
+        shapes = _flat_shapes(shape)
     else:
         return "?"
-    return str(shapes[0]) if len(shapes) == 1 else str(shapes).replace("'", "")
+    texts = [f"({', '.join(map(str, shape))})" for shape in shapes]
+    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
 
 
 def _renamed(layer: Any) -> dict[str, Any]:
