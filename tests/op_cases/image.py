@@ -25,7 +25,7 @@ def samples(transform, height, width, interpolation, fill_mode):
             k = c0 * column + c1 * row + 1
             x, y = (a0 * column + a1 * row + a2) / k, (b0 * column + b1 * row + b2) / k
             if interpolation == "nearest":
-                corners = [(np.floor(y + 0.5), np.floor(x + 0.5), 1.0)]
+                corners = [(*(np.copysign(np.floor(abs(v) + 0.5), v) for v in (y, x)), 1.0)]  # halves away from zero
             else:
                 fy, fx = y - np.floor(y), x - np.floor(x)
                 corners = [

@@ -43,8 +43,7 @@ void for_samples(const AffineImage<T>& image, Visit&& visit) {
       const T x = bounded((t[0] * px + t[1] * py + t[2]) / k), y = bounded((t[3] * px + t[4] * py + t[5]) / k);
       const std::int64_t at = (row * width + column) * image.channels;
       if (!image.bilinear) {
-        visit(at,
-              pixel(static_cast<std::int64_t>(floor_of(y + T(0.5))), static_cast<std::int64_t>(floor_of(x + T(0.5)))),
+        visit(at, pixel(static_cast<std::int64_t>(__builtin_round(y)), static_cast<std::int64_t>(__builtin_round(x))),
               T(1));
         continue;
       }

@@ -12,7 +12,7 @@ enum class FillMode { constant, nearest, reflect, wrap, mirror };
 // One image (height, width, channels), rows [row0, row1) of the output of the same size. Output pixel (x, y) is the
 // input at
 //   ((a0 x + a1 y + a2) / k, (b0 x + b1 y + b2) / k), k = c0 x + c1 y + 1
-// transform: a0 a1 a2 b0 b1 b2 c0 c1. Bilinear, or nearest with halves rounded up.
+// transform: a0 a1 a2 b0 b1 b2 c0 c1. Bilinear, or nearest with halves rounded away from zero.
 template <class T>
 struct AffineImage {
   std::int64_t height, width, channels, row0, row1;

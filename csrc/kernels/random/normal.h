@@ -1,21 +1,9 @@
 // The quantile function of the normal distribution: z with P(Z < z) = p, for p in (0, 1/2].
 // M. J. Wichura, "Algorithm AS 241: The percentage points of the normal distribution", Applied Statistics 37, 1988:
-// PPND7 (about 1e-7 relative) for float, PPND16 (about 1e-16) for double. Static, for files of several ISAs.
+// PPND16, about 1e-16 relative. Static, for files of several ISAs.
 #pragma once
 
 namespace kcore {
-
-// p >= 2^-33, what 31 random bits give: AS 241's third region (p < e^-25) is out of reach. No branch, so it vectorizes.
-static inline float lower_normal_quantile(float p) {
-  const float q = p - 0.5f;
-  const float r = 0.180625f - q * q;
-  const float center = q * (((59.10937472f * r + 159.29113202f) * r + 50.434271938f) * r + 3.3871327179f) /
-                       (((67.187563600f * r + 78.757757664f) * r + 17.895169469f) * r + 1.0f);
-  const float s = __builtin_sqrtf(-__builtin_logf(p)) - 1.6f;
-  const float tail = -(((0.17023821103f * s + 1.3067284816f) * s + 2.7568153900f) * s + 1.4234372777f) /
-                     ((0.12021132975f * s + 0.73700164250f) * s + 1.0f);
-  return q >= -0.425f ? center : tail;
-}
 
 static inline double lower_normal_quantile(double p) {
   const double q = p - 0.5;

@@ -136,10 +136,9 @@ def _crop(x: Tensor, height: int, width: int) -> Tensor:
 
 
 def _pad(x: Tensor, height: int, width: int, fill_value: float) -> Tensor:
-    _, h, w, _ = x.shape
-    top, left = int((height - h) / 2), int((width - w) / 2)
-    widths = [(0, 0), (top, height - h - top), (left, width - w - left), (0, 0)]
-    return pad(x, widths, constant_values=fill_value)
+    # The same on both sides, as Keras has it: an odd difference leaves a row or a column out.
+    top, left = int((height - x.shape[1]) / 2), int((width - x.shape[2]) / 2)
+    return pad(x, [(0, 0), (top, top), (left, left), (0, 0)], constant_values=fill_value)
 
 
 @vjp("resize")

@@ -288,17 +288,19 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
 
 
 def histogram(x: Any, bins: int = 10, range: tuple[float, float] | None = None) -> tuple[Tensor, Tensor]:
-    """How many values fall in each of `bins` equal intervals, and the bounds of those.
+    """How many values of x (n,) fall in each of `bins` equal intervals, and the bounds of those, both as floats.
 
     >>> counts, edges = kcore.ops.histogram([0.0, 1.0, 1.0, 2.0], bins=2)
     >>> counts.tolist(), edges.tolist()
-    ([1, 3], [0.0, 1.0, 2.0])
+    ([1.0, 3.0], [0.0, 1.0, 2.0])
     """
     if isinstance(bins, bool) or int(bins) != bins or bins < 1:
         raise ValueError(f"[histogram] expected a positive number of bins, received {bins!r}")
     values = _values(x, "histogram")
+    if values.ndim != 1:
+        raise ValueError(f"[histogram] expected x of 1 dimension, received shape {values.shape}")
     if range is not None and (len(range) != 2 or range[0] > range[1]):
         raise ValueError(f"[histogram] expected range (low, high), received {range!r}")
     counts, edges = np.histogram(values, bins=int(bins), range=range)
     dtype = values.dtype if values.dtype.kind == "f" else "float32"
-    return convert_to_tensor(counts.astype("int32")), convert_to_tensor(edges.astype(dtype))
+    return convert_to_tensor(counts.astype(dtype)), convert_to_tensor(edges.astype(dtype))
