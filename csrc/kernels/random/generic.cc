@@ -20,9 +20,9 @@ inline void for_chunks(const u32* seed, std::int64_t begin, std::int64_t end, Bo
   }
 }
 
-// PPND7, about 1e-7 relative. p >= 2^-33, what 31 random bits give: AS 241's third region (p < e^-25) is out of reach.
+// PPND7 of the same paper, about 1e-7 relative. p >= 2^-33, what 31 random bits give: AS 241's third region (p < e^-25) is out of reach.
 // No branch, so it vectorizes.
-inline float lower_normal_quantile(float p) {
+inline float lower_quantile_f32(float p) {
   const float q = p - 0.5f;
   const float r = 0.180625f - q * q;
   const float center = q * (((59.10937472f * r + 159.29113202f) * r + 50.434271938f) * r + 3.3871327179f) /
@@ -64,7 +64,7 @@ void normal_f32(const u32* seed, std::int64_t begin, std::int64_t end, float mea
   for_chunks<64>(seed, begin, end, [=](std::int64_t i, const u32* words, int count) {
     for (int j = 0; j < count; ++j) {
       const float p = low + (static_cast<float>(static_cast<std::int32_t>(words[j] >> 1)) + 0.5f) * scale;
-      float z = lower_normal_quantile(p);
+      float z = lower_quantile_f32(p);
       z = truncated && z < -2.0f ? -2.0f : z;
       y[i + j] = mean + stddev * (words[j] & 1 ? z : -z);
     }

@@ -1,6 +1,7 @@
 """Random numbers, counter-based: the same seed gives the same numbers on every machine, with any number of threads.
 
-`seed` is None (the default generator), a non-negative int or a `SeedGenerator`. An int gives the same numbers each time.
+`seed` is None (the default generator), a non-negative int or a `SeedGenerator`. An int gives the same numbers each
+time.
 """
 
 from __future__ import annotations
