@@ -21,7 +21,7 @@ template <class T>
 void softmax(const T* x, const T* target, std::int64_t rows, std::int64_t n, T* loss) {
   for (std::int64_t r = 0; r < rows; ++r, x += n, target += n) {
     const T top = row_max(x, n);
-    const double sum = row_sum<T>(n, [x, top](std::int64_t i) { return exp_of(x[i] - top); });
+    const double sum = exp_sum(x, n, top, static_cast<T*>(nullptr));
     const T log_sum = static_cast<T>(log_of(sum));
     // A target of 0 contributes 0, also where the logit is -inf.
     loss[r] = static_cast<T>(row_sum<T>(n, [x, target, top, log_sum](std::int64_t i) {
@@ -35,7 +35,7 @@ template <class T>
 void softmax_grad(const T* dy, const T* x, const T* target, std::int64_t rows, std::int64_t n, T* dx) {
   for (std::int64_t r = 0; r < rows; ++r, x += n, target += n, dx += n) {
     const T top = row_max(x, n);
-    const double sum = row_sum<T>(n, [x, dx, top](std::int64_t i) { return dx[i] = exp_of(x[i] - top); });
+    const double sum = exp_sum(x, n, top, dx);
     const double weight = row_sum<T>(n, [target](std::int64_t i) { return target[i]; });
     const T scale = static_cast<T>(weight / sum), g = dy[r];
 #pragma omp simd
@@ -47,7 +47,7 @@ template <class T>
 void sparse_softmax(const T* x, const std::int64_t* labels, std::int64_t rows, std::int64_t n, T* loss) {
   for (std::int64_t r = 0; r < rows; ++r, x += n) {
     const T top = row_max(x, n);
-    const double sum = row_sum<T>(n, [x, top](std::int64_t i) { return exp_of(x[i] - top); });
+    const double sum = exp_sum(x, n, top, static_cast<T*>(nullptr));
     loss[r] = static_cast<T>(log_of(sum)) - (x[labels[r]] - top);
   }
 }
@@ -57,7 +57,7 @@ void sparse_softmax_grad(const T* dy, const T* x, const std::int64_t* labels, st
                          T* dx) {
   for (std::int64_t r = 0; r < rows; ++r, x += n, dx += n) {
     const T top = row_max(x, n);
-    const double sum = row_sum<T>(n, [x, dx, top](std::int64_t i) { return dx[i] = exp_of(x[i] - top); });
+    const double sum = exp_sum(x, n, top, dx);
     const T scale = static_cast<T>(1.0 / sum), g = dy[r];
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) dx[i] = g * (dx[i] * scale);

@@ -121,33 +121,39 @@ struct All {
   static Acc combine(Acc a, Acc b) { return a & b; }
 };
 
-// Pairwise: lane l takes lane l + w for w = 32, 16, ... 1.
-template <class Rule>
-typename Rule::Acc fold(typename Rule::Acc (&lanes)[kLanes]) {
-  for (int w = kLanes / 2; w; w /= 2)
+// Pairwise: lane l takes lane l + w for w = kWidth / 2, ... 1.
+template <class Rule, int kWidth>
+typename Rule::Acc fold(typename Rule::Acc (&lanes)[kWidth]) {
+  for (int w = kWidth / 2; w; w /= 2)
     for (int l = 0; l < w; ++l) lanes[l] = Rule::combine(lanes[l], lanes[l + w]);
   return lanes[0];
 }
 
+// Adds x[i], x[i + 1], ... to `total` in `kWidth` lanes while that many are left; returns where it stopped.
+template <class Rule, int kWidth>
+std::int64_t reduce_lanes(const typename Rule::In* x, std::int64_t i, std::int64_t n, typename Rule::Total& total) {
+  while (n - i >= kWidth) {
+    typename Rule::Acc lanes[kWidth];
+    for (int l = 0; l < kWidth; ++l) lanes[l] = Rule::start();
+    std::int64_t rows = (n - i) / kWidth;
+    if (rows > kBlockRows) rows = kBlockRows;
+    for (std::int64_t r = 0; r < rows; ++r, i += kWidth) {
+#pragma omp simd
+      for (int l = 0; l < kWidth; ++l) lanes[l] = Rule::combine(lanes[l], Rule::read(x[i + l]));
+    }
+    total = Rule::combine(total, static_cast<typename Rule::Total>(fold<Rule, kWidth>(lanes)));
+  }
+  return i;
+}
+
 template <class Rule>
 typename Rule::Acc reduce_row(const typename Rule::In* x, std::int64_t n) {
-  using A = typename Rule::Acc;
   using Total = typename Rule::Total;
   Total total = static_cast<Total>(Rule::start());
-  std::int64_t i = 0;
-  while (n - i >= kLanes) {
-    A lanes[kLanes];
-    for (int l = 0; l < kLanes; ++l) lanes[l] = Rule::start();
-    std::int64_t rows = (n - i) / kLanes;
-    if (rows > kBlockRows) rows = kBlockRows;
-    for (std::int64_t r = 0; r < rows; ++r, i += kLanes) {
-#pragma omp simd
-      for (int l = 0; l < kLanes; ++l) lanes[l] = Rule::combine(lanes[l], Rule::read(x[i + l]));
-    }
-    total = Rule::combine(total, static_cast<Total>(fold<Rule>(lanes)));
-  }
+  std::int64_t i = reduce_lanes<Rule, kLanes>(x, 0, n, total);
+  i = reduce_lanes<Rule, 8>(x, i, n, total);
   for (; i < n; ++i) total = Rule::combine(total, static_cast<Total>(Rule::read(x[i])));
-  return static_cast<A>(total);
+  return static_cast<typename Rule::Acc>(total);
 }
 
 template <class Rule>

@@ -9,7 +9,7 @@ template <class T>
 void rows(const T* x, std::int64_t count, std::int64_t n, T* y) {
   for (std::int64_t r = 0; r < count; ++r, x += n, y += n) {
     const T top = row_max(x, n);
-    const double sum = row_sum<T>(n, [x, y, top](std::int64_t i) { return y[i] = exp_of(x[i] - top); });
+    const double sum = exp_sum(x, n, top, y);
     const T scale = static_cast<T>(1.0 / sum);
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) y[i] *= scale;
@@ -20,7 +20,7 @@ template <class T>
 void log_rows(const T* x, std::int64_t count, std::int64_t n, T* y) {
   for (std::int64_t r = 0; r < count; ++r, x += n, y += n) {
     const T top = row_max(x, n);
-    const double sum = row_sum<T>(n, [x, top](std::int64_t i) { return exp_of(x[i] - top); });
+    const double sum = exp_sum(x, n, top, static_cast<T*>(nullptr));
     const T log_sum = static_cast<T>(log_of(sum));
 #pragma omp simd
     for (std::int64_t i = 0; i < n; ++i) y[i] = (x[i] - top) - log_sum;

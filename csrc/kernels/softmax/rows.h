@@ -36,6 +36,30 @@ KCORE_INLINE double row_sum(std::int64_t n, const Value& value) {
   return total;
 }
 
+// Sum of exp(x[i] - top) over [0, n); the terms are stored to y if there is one. Rows of a few classes are common, so
+// the end of a row is a vector too, filled up with -inf.
+template <class T>
+KCORE_INLINE double exp_sum(const T* x, std::int64_t n, T top, T* y) {
+  constexpr int kEnd = 16;
+  const std::int64_t whole = n / kLanes * kLanes;
+  double total = y ? row_sum<T>(whole, [x, y, top](std::int64_t i) { return y[i] = exp_of(x[i] - top); })
+                   : row_sum<T>(whole, [x, top](std::int64_t i) { return exp_of(x[i] - top); });
+  for (std::int64_t i = whole; i < n; i += kEnd) {
+    const int width = static_cast<int>(n - i < kEnd ? n - i : kEnd);
+    T terms[kEnd];
+    for (int l = 0; l < kEnd; ++l) terms[l] = static_cast<T>(-__builtin_inf());
+    for (int l = 0; l < width; ++l) terms[l] = x[i + l] - top;
+#pragma omp simd
+    for (int l = 0; l < kEnd; ++l) terms[l] = exp_of(terms[l]);
+    if (y)
+      for (int l = 0; l < width; ++l) y[i + l] = terms[l];
+    for (int w = kEnd / 2; w; w /= 2)
+      for (int l = 0; l < w; ++l) terms[l] += terms[l + w];
+    total += terms[0];
+  }
+  return total;
+}
+
 // The largest element, NaNs left out.
 template <class T>
 KCORE_INLINE T row_max(const T* x, std::int64_t n) {
