@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import kcore
 import numpy as np
 import pytest
+
+import kcore
 from kcore import ops
 
 keras = pytest.importorskip("keras")

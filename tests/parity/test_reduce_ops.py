@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 
-import kcore
 import numpy as np
 import pytest
+
+import kcore
 from kcore import ops
 
 keras = pytest.importorskip("keras")
