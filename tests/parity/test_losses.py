@@ -87,16 +87,21 @@ def assert_same(received, expected):
     np.testing.assert_allclose(np.asarray(received), np.asarray(expected), rtol=1e-5, atol=2e-6)
 
 
-@pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize(("name", "kwargs", "y_true", "y_pred"), CASES, ids=IDS)
-def test_values(name, kwargs, y_true, y_pred, reduction):
-    ours, theirs = both(name, reduction=reduction, **kwargs)
-    expected = theirs(y_true, y_pred)
-    assert_same(ours(y_true, y_pred), expected)
-    if (name, kwargs) not in [("Dice", {}), ("Tversky", {})]:
-        count = np.asarray(getattr(keras.losses, name)(reduction="none", **kwargs)(y_true, y_pred)).shape[0]
-        weights = np.linspace(0, 2, count).astype("float32")
-        assert_same(ours(y_true, y_pred, weights), theirs(y_true, y_pred, weights))
+def test_values(name, kwargs, y_true, y_pred):
+    values = np.asarray(getattr(keras.losses, name)(reduction="none", **kwargs)(y_true, y_pred))
+    assert_same(getattr(losses, name)(reduction="none", **kwargs)(y_true, y_pred), values)
+    ours, theirs = both(name, **kwargs)
+    weights = np.linspace(0, 2, values.shape[0]).astype("float32") if values.shape else 3.0
+    assert_same(ours(y_true, y_pred, weights), theirs(y_true, y_pred, weights))
+
+
+@pytest.mark.parametrize("weights", [None, [0.0, 1.0, 2.0, 1.5, 0.0], [0.0] * 5])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("ignore_class", [None, 1])
+def test_reductions(ignore_class, reduction, weights):
+    ours, theirs = both("SparseCategoricalCrossentropy", ignore_class=ignore_class, reduction=reduction)
+    assert_same(ours(LABELS, P, weights), theirs(LABELS, P, weights))
 
 
 @pytest.mark.parametrize(("name", "kwargs", "y_true", "y_pred"), CASES, ids=IDS)

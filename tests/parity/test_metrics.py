@@ -162,7 +162,7 @@ def test_state_and_configs(name, kwargs, y_true, y_pred):
 
     config, expected = ours.get_config(), theirs.get_config()
     if "label_weights" in expected and expected["label_weights"] is not None:
-        expected["label_weights"] = pytest.approx(np.asarray(expected["label_weights"]).tolist())
+        expected["label_weights"] = pytest.approx(np.asarray(expected["label_weights"]).tolist())  # a tensor there
     # Keras's configs lose these arguments; ours keep them where they are not the default.
     kept = {"CosineSimilarity": "axis", "BinaryIoU": None}.get(name)
     if kept in kwargs:

@@ -9,6 +9,7 @@ from kcore.autograd import Tensor, convert_to_tensor
 from kcore.autograd.config import epsilon
 from kcore.metrics.confusion import Outcomes, are_even
 from kcore.metrics.metric import Metric
+from kcore.saving import deserialize_keras_object
 
 _COUNTS = ("true_positives", "false_positives", "true_negatives", "false_negatives")
 
@@ -178,7 +179,7 @@ class AUC(Metric):
         if num_labels is not None and not multi_label:
             raise ValueError(f"[{self.name}] expected num_labels only with multi_label=True, received {num_labels}")
         self.label_weights = None if label_weights is None else [float(w) for w in label_weights]
-        if self.label_weights and min(self.label_weights) < 0:
+        if self.label_weights is not None and not all(0 <= w < float("inf") for w in self.label_weights):
             raise ValueError(f"[{self.name}] expected label_weights >= 0, received {label_weights}")
         self.from_logits = from_logits
         self._built = False
@@ -257,9 +258,15 @@ class AUC(Metric):
         if self.curve == "PR":
             return _ratio(tp, fn), _ratio(tp, fp)
         odds = ops.divide_no_nan(tp + fn, tn + fp)  # of a positive; gains are relative to predicting all positive
-        recall_gain = 1.0 - odds * ops.divide_no_nan(fn, tp)
+        recall_gain = ops.where(tp > 0, ops.relu(1.0 - odds * ops.divide_no_nan(fn, tp)), 0.0)
         precision_gain = 1.0 - odds * ops.divide_no_nan(fp, tp)
         return recall_gain, precision_gain
+
+    @classmethod
+    def from_config(cls, config: dict) -> AUC:
+        if isinstance(config.get("label_weights"), dict):  # Keras writes a tensor
+            config = {**config, "label_weights": deserialize_keras_object(config["label_weights"])}
+        return cls(**config)
 
     def get_config(self) -> dict:
         config = {
