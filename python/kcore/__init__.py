@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from kcore import _load as _load  # first: how the core's threads wait
 from kcore import ops as ops  # gives tensors their operators
 
 __version__ = "0.1.0"
