@@ -24,7 +24,10 @@ class HistoryDict(dict):
 
     def get(self, key: str, default: Any = None) -> Any:
         """The list of that name, `default` if there is none."""
-        return self[key] if key in self else default
+        try:
+            return self[key]
+        except KeyError:
+            return default
 
     def _other(self, key: object) -> str | None:
         if not isinstance(key, str):

@@ -46,14 +46,14 @@ class ModelCheckpoint(MonitorCallback):
         self.save_weights_only = save_weights_only
         if save_freq != "epoch" and (not isinstance(save_freq, int) or save_freq < 1):
             raise ValueError(
-                f"[ModelCheckpoint] expected save_freq to be 'epoch' or a positive integer, received {save_freq!r}"
+                f"[ModelCheckpoint] save_freq: expected 'epoch' or a positive integer, received {save_freq!r}"
             )
         self.save_freq = save_freq
         endings = (".weights.h5",) if save_weights_only else (".keras", ".h5")
         if not self.filepath.endswith(endings):
             what = "weights" if save_weights_only else "a model"
             raise ValueError(
-                f"[ModelCheckpoint] expected the filepath of {what} to end in {' or '.join(endings)}, received {self.filepath}"
+                f"[ModelCheckpoint] the file of {what} must end in {' or '.join(endings)}, received {self.filepath}"
             )
         self._batches_since_save = 0
         self._last_batch = 0
@@ -99,7 +99,7 @@ class ModelCheckpoint(MonitorCallback):
             return True  # better one save too many than none
         if isinstance(current, np.ndarray) and current.ndim:
             warnings.warn(
-                f"ModelCheckpoint expects the metric `{self.monitor}` to be a scalar, received shape {current.shape}: saving",
+                f"ModelCheckpoint expects `{self.monitor}` to be a scalar, received shape {current.shape}: saving",
                 stacklevel=4,
             )
             return True
@@ -109,7 +109,8 @@ class ModelCheckpoint(MonitorCallback):
                 print(f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {best}")
             return False
         if self.verbose:
-            print(f"\nEpoch {epoch + 1}: {self.monitor} improved from {best} to {current:.5f}, saving model to {path}")
+            change = f"{self.monitor} improved from {best} to {current:.5f}"
+            print(f"\nEpoch {epoch + 1}: {change}, saving model to {path}")
         self.best = current
         return True
 
@@ -121,5 +122,5 @@ class ModelCheckpoint(MonitorCallback):
             return self.filepath.format(**names)
         except (KeyError, IndexError) as error:
             raise KeyError(
-                f'[ModelCheckpoint] expected names of {sorted(names)} in the filepath, received "{self.filepath}" with {error}'
+                f'[ModelCheckpoint] the filepath may name {sorted(names)}, received "{self.filepath}" with {error}'
             ) from None

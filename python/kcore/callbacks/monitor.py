@@ -57,7 +57,7 @@ class MonitorCallback(Callback):
         if name in ("acc", "accuracy") or name.endswith(("acc", "accuracy", "auc", "precision", "recall")):
             return "max"
         raise ValueError(
-            f"[{type(self).__name__}] cannot tell whether '{self.monitor}' should rise or fall: pass mode='min' or mode='max'"
+            f"[{type(self).__name__}] cannot tell whether '{self.monitor}' should rise or fall: pass mode='min' or 'max'"
         )
 
     def _is_improvement(self, value: float, reference: float | None) -> bool:

@@ -90,10 +90,7 @@ class Progbar:
         left = not finalize and self.target
         seconds = format_seconds(per_step * (self.target - current) if left else elapsed)
         pace = f"{format_pace(per_step)}/{self.unit_name}"
-        if self.verbose == 1:
-            text = " ".join([*parts, seconds, pace])
-        else:
-            text = " - ".join([*parts, seconds, pace])
+        text = (" " if self.verbose == 1 else " - ").join([*parts, seconds, pace])
         return " - ".join([text, *(f"{name}: {_number(*total)}" for name, total in self._sums.items())])
 
     def _write(self, line: str, finalize: bool) -> None:

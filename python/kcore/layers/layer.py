@@ -301,8 +301,8 @@ class Layer(State, Operation):
                 self._tracker.lock()
             if self.activity_regularizer is not None:
                 for output in tree.flatten(outputs):
-                    if isinstance(output, Tensor):
-                        self.add_loss(self.activity_regularizer(output))
+                    if isinstance(output, Tensor):  # per sample, so that its strength does not depend on the batch
+                        self.add_loss(self.activity_regularizer(output) / (output.shape[0] if output.shape else 1))
             self._set_output_masks(first, outputs)
             return outputs
         except Exception as error:

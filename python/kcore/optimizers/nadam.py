@@ -15,7 +15,8 @@ class Nadam(Optimizer):
     """Nadam (Dozat, "Incorporating Nesterov momentum into Adam", ICLR workshop 2016).
 
     Adam's moments; the momentum grows as u_t = beta_1 * (1 - 0.5 * 0.96**t), and the update looks one step ahead:
-    w -= lr * (u_{t+1} * m / (1 - prod u_{..t+1}) + (1 - u_t) * g / (1 - prod u_{..t})) / (sqrt(v / (1 - beta_2**t)) + epsilon).
+    w -= lr * (u_{t+1} * m / (1 - U_{t+1}) + (1 - u_t) * g / (1 - U_t)) / (sqrt(v / (1 - beta_2**t)) + epsilon), where U_t is
+    the product of u_1 to u_t.
     The further arguments are those of `Optimizer`.
 
     Args:

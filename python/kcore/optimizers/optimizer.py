@@ -445,9 +445,11 @@ def _check_count(owner: str, name: str, value: Any, low: int) -> None:
 
 
 def _as_list(owner: str, variables: Any) -> list[Variable]:
-    if isinstance(variables, Variable):
-        raise ValueError(f"[{owner}] expected a list of variables, received the variable '{variables.path}'")
-    return list(variables)
+    variables = list(variables)
+    for variable in variables:
+        if not isinstance(variable, Variable):
+            raise ValueError(f"[{owner}] expected a list of variables, received a {type(variable).__name__} in it")
+    return variables
 
 
 def _initializer(initializer: Any) -> Any:

@@ -87,7 +87,7 @@ class Compiling:
         set_attribute(self, "_compiled", compiled)
         set_attribute(self, "run_eagerly", run_eagerly)
         set_attribute(self, "steps_per_execution", steps_per_execution)
-        set_attribute(self, "jit_compile", jit_compile == "auto" or bool(jit_compile))
+        set_attribute(self, "jit_compile", not run_eagerly if jit_compile == "auto" else bool(jit_compile))
         set_attribute(self, "stop_training", False)
         set_attribute(self, "compiled", True)
         set_attribute(self, "_step_variables", None)
@@ -213,7 +213,8 @@ class Compiling:
         overridden = type(self).compile is not Compiling.compile
         if overridden and type(self).get_compile_config is Compiling.get_compile_config:
             warnings.warn(
-                f"[{type(self).__name__}] `compile()` is overridden, but `compile_from_config()` is not: the model is loaded "
+                f"[{type(self).__name__}] `compile()` is overridden, but `compile_from_config()` is not: the model "
+                "is loaded "
                 "without being compiled",
                 stacklevel=2,
             )

@@ -48,7 +48,8 @@ class Outputs:
         flat = _flatten_until(value, is_leaf)
         if len(flat) != self.count:
             raise ValueError(
-                f"[{what}] expected {self.count} items, for the outputs {self._label()}, received {len(flat)}: {_short(value)}"
+                f"[{what}] expected {self.count} items, for the outputs {self._label()}, received {len(flat)}: "
+                f"{_short(value)}"
             )
         return flat
 

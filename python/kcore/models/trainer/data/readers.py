@@ -74,11 +74,8 @@ class Batched:
 
     def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
         for data in self._reader:
-            if isinstance(data, dict) or not isinstance(data, (tuple, list)):
-                if not can_read(data):
-                    raise ValueError(
-                        f"[{self._what}] expected batches of arrays (x, y), received {type(data).__name__} from the data set"
-                    )
+            if not isinstance(data, (tuple, list)) and not can_read(data):
+                raise ValueError(f"[{self._what}] expected batches of arrays (x, y), received {type(data).__name__}")
             x, y, sample_weight = to_tensors(unpack_x_y_sample_weight(data))
             for leaf in tree.flatten(x):
                 if leaf is not None and (len(leaf.shape) == 0 or leaf.shape[0] == 0):
