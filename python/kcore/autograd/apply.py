@@ -90,12 +90,15 @@ def vjp_of(composite: Callable[..., Any]) -> Vjp:
     def rule(node: Node, *dys: Tensor | None) -> Sequence[Tensor | None]:
         from kcore.autograd.tape import GradientTape  # the tape needs apply
 
-        wanted = [x for x, need in zip(node.inputs, node.needs) if need]
-        # Fresh tensors: an input may be the output of something an outer tape watches.
+        # A tensor of its own for each input: one that serves as two would get the sum of both gradients for each.
+        inputs = [
+            apply("reshape", (x,), {"shape": list(x.shape)}) if need else x for x, need in zip(node.inputs, node.needs)
+        ]
+        wanted = [x for x, need in zip(inputs, node.needs) if need]
         with GradientTape(persistent=False, watch_accessed_variables=False) as tape:
             for x in wanted:
                 tape.watch(x)
-            outputs = composite(*node.inputs, **node.attrs)
+            outputs = composite(*inputs, **node.attrs)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         pairs = [(y, dy) for y, dy in zip(outputs, dys) if dy is not None and y is not None]
         grads = iter(tape.gradient([y for y, _ in pairs], wanted, output_gradients=[dy for _, dy in pairs]))
