@@ -69,7 +69,7 @@ def test_build_by_argument_names():
 
     layer = Two()
     layer(X, value=[X, {"a": X[:1]}])
-    assert tuple(layer.shapes[0]) == (2, 3) and list(layer.shapes[1])[0] == (2, 3)
+    assert tuple(layer.shapes[0]) == (2, 3) and layer.shapes[1][0] == (2, 3)
     assert layer.get_build_config()["shapes_dict"].keys() == {"query_shape", "value_shape"}
 
 

@@ -1,6 +1,8 @@
 """Models: Functional, Sequential and subclassed ones; their structure, calls, configs, clones and summaries."""
 
+import copy
 import json
+import pickle
 import threading
 
 import numpy as np
@@ -366,6 +368,18 @@ def test_unfinished_models_say_so():
         Net().layers = []
 
 
+def test_state_trees_follow_paths():
+    model = Net(name="net")
+    model(X)
+    state = model.get_state_tree("numpy_array")
+    kernel = state["trainable_variables"]["net"][model.head.name]["kernel"]
+    np.testing.assert_array_equal(kernel, model.head.kernel)
+    model.set_state_tree({"trainable_variables": {"net": {model.head.name: {"kernel": kernel + 1}}}})
+    np.testing.assert_array_equal(model.head.kernel, kernel + 1)
+    with pytest.raises(ValueError, match="nowhere"):
+        model.set_state_tree({"trainable_variables": {"nowhere": 1.0}})
+
+
 # --- clones, freezing, summaries ---------------------------------------------------------------------------------------
 
 
@@ -386,6 +400,28 @@ def test_clones_have_their_own_weights():
     assert seen == ["shared", "cat", "p"]
     moved = clone_model(two_in_two_out(), input_tensors=[kcore.Input((4,), name="u"), kcore.Input((4,), name="v")])
     assert moved.input_names == ["u", "v"]
+
+
+@pytest.mark.parametrize("copy", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_models_can_be_copied_and_pickled(copy):
+    x = kcore.Input((4,))
+    y = x
+    for _ in range(150):  # deeper than Python's stack would bear
+        y = layers.Activation("tanh")(y)
+    deep = Model(x, layers.Dense(2)(y))
+    net = Net()
+    net(X)
+    sequential = Sequential([kcore.Input((4,)), layers.Dense(3)])
+    sequential.compile("adam", "mse")
+    sequential.fit(X, np.ones((2, 3)), verbose=0)
+    for model in (deep, net, sequential):
+        other = copy(model)
+        np.testing.assert_array_equal(other(X), model(X))
+        other.weights[0].assign(other.weights[0].numpy() + 1)
+        assert not np.array_equal(other.get_weights()[0], model.get_weights()[0])
+    assert [np.array_equal(a, b) for a, b in zip(other.optimizer.variables, sequential.optimizer.variables)] == [
+        True
+    ] * 6
 
 
 def test_freezing():

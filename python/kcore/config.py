@@ -19,7 +19,7 @@ from kcore.dtype_policies import dtype_policy, set_dtype_policy
 # Settings of what stands above, loaded with it.
 _ELSEWHERE = {"enable_unsafe_deserialization": "kcore.saving"}
 
-__all__ = [
+__all__ = [  # noqa: F822
     "backend",
     "dtype_policy",
     "enable_unsafe_deserialization",

@@ -290,7 +290,7 @@ class Layer(State, Operation):
             self._fill_in_training(signature, arguments, kwargs)
             self._fill_in_masks(signature, arguments, kwargs)
 
-            self._call_number = context.number
+            self.__dict__["_call_number"] = context.number  # not an attribute to look for state in
             run = self.symbolic_call if any_keras_tensor(args, kwargs) else self.call
             if self._called:
                 outputs = run(*args, **kwargs)
@@ -380,7 +380,7 @@ class Layer(State, Operation):
             return
         for name, value in tensors.items():
             mask_name = f"{name}_mask"
-            if signature.accepts(mask_name) and arguments.get(mask_name) is None:
+            if signature.accepts(mask_name) and arguments.get(mask_name) is None and _has_mask(value):
                 kwargs[mask_name] = tree.map_structure(_mask_of, value)
 
     def _set_output_masks(self, inputs: Any, outputs: Any) -> None:

@@ -30,11 +30,11 @@ class State:
         trainable, non_trainable, layers, metrics, seeds = [], [], [], [], []
         tracker = Tracker(
             {
-                "trainable_variables": (lambda x: isinstance(x, Variable) and x.trainable, trainable),
-                "non_trainable_variables": (lambda x: isinstance(x, Variable), non_trainable),
+                "trainable_variables": (_is_trainable, trainable),
+                "non_trainable_variables": (_is_variable, non_trainable),
                 "metrics": (_is_metric, metrics),
-                "layers": (lambda x: isinstance(x, State), layers),
-                "seed_generators": (lambda x: isinstance(x, SeedGenerator), seeds),
+                "layers": (_is_layer, layers),
+                "seed_generators": (_is_seed_generator, seeds),
             }
         )
         set_attribute = object.__setattr__  # the lists that the tracker fills are not attributes to be tracked
@@ -285,6 +285,23 @@ class State:
     def metrics_variables(self) -> list[Variable]:
         """The variables of its metrics."""
         return [variable for metric in self.metrics for variable in metric.variables]
+
+
+# Functions, not lambdas: a layer can be pickled.
+def _is_trainable(x: Any) -> bool:
+    return isinstance(x, Variable) and x.trainable
+
+
+def _is_variable(x: Any) -> bool:
+    return isinstance(x, Variable)
+
+
+def _is_layer(x: Any) -> bool:
+    return isinstance(x, State)
+
+
+def _is_seed_generator(x: Any) -> bool:
+    return isinstance(x, SeedGenerator)
 
 
 def _is_metric(x: Any) -> bool:

@@ -21,7 +21,6 @@ class Tracker:
 
     def __init__(self, stores: dict[str, tuple[Callable[[Any], bool], list]]):
         self.stores = stores
-        self.stored_ids: dict[str, set[int]] = {name: set() for name in stores}
         self.locked = False
 
     def track(self, value: Any) -> Any:
@@ -47,19 +46,17 @@ class Tracker:
 
     def add(self, name: str, value: Any) -> None:
         """Notes `value` in the store `name`, unless it is there already."""
-        if id(value) in self.stored_ids[name]:
+        store = self.stores[name][1]
+        if any(value is other for other in store):
             return
         if self.locked:
             raise ValueError(LOCKED)
-        self.stores[name][1].append(value)
-        self.stored_ids[name].add(id(value))
+        store.append(value)
 
     def untrack(self, value: Any) -> None:
         """Forgets `value` and what it contains."""
-        for name, ids in self.stored_ids.items():
-            if id(value) in ids:
-                ids.remove(id(value))
-                store = self.stores[name][1]
+        for _, store in self.stores.values():
+            if any(value is other for other in store):
                 store[:] = [other for other in store if other is not value]
                 return
         if isinstance(value, dict):
@@ -143,7 +140,7 @@ class TrackedList(list):
         self._untrack(list(self))
         super().clear()
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple:  # a copy; the layer it belongs to tracks it again
         return list, (list(self),)
 
 

@@ -13,6 +13,7 @@ from kcore.graph import Function, KerasTensor, Node
 from kcore.layers.core.input_layer import InputLayer
 from kcore.layers.input_spec import InputSpec
 from kcore.layers.layer import Layer
+from kcore.models.copying import reduce_model
 from kcore.models.graph_config import graph_config, graph_from_config
 from kcore.models.model import Model
 from kcore.models.trainer import Trainer
@@ -255,6 +256,11 @@ class Functional(Function, Model):
         raise ValueError(f"[{self.name}] expected input {key!r} of shape {expected}, received shape {tuple(shape)}")
 
     # --- configuration -----------------------------------------------------------------------------------------------
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if "_operations" in self.__dict__ and has_functional_constructor(type(self)):
+            return reduce_model(self)
+        return object.__reduce_ex__(self, protocol)
 
     def get_build_config(self) -> dict[str, Any]:
         return {"input_shape": None} if "_operations" in self.__dict__ else super().get_build_config()

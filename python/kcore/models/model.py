@@ -139,6 +139,52 @@ class Model(Trainer, Layer):
 
         print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
+    def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, Any]:
+        """The values of all variables, nested as their paths are.
+
+        Args:
+            value_format: "backend_tensor" for Tensors, "numpy_array" for NumPy arrays.
+
+        Returns:
+            A dict with "trainable_variables", "non_trainable_variables", "optimizer_variables", "metrics_variables".
+        """
+        if value_format not in ("backend_tensor", "numpy_array"):
+            raise ValueError(
+                f"[get_state_tree] expected value_format 'backend_tensor' or 'numpy_array', received {value_format!r}"
+            )
+        state: dict[str, Any] = {}
+        for kind, variables in self._state_variables().items():
+            state[kind] = {}
+            for variable in variables:
+                *scopes, name = variable.path.split("/")
+                node = state[kind]
+                for scope in scopes:
+                    node = node.setdefault(scope, {})
+                node[name] = variable.value if value_format == "backend_tensor" else variable.numpy()
+        return state
+
+    def set_state_tree(self, state_tree: dict[str, Any]) -> None:
+        """The inverse of get_state_tree; kinds and variables that are left out stay as they are."""
+        known = self._state_variables()
+        for kind, nest in state_tree.items():
+            if kind not in known:
+                raise ValueError(f"[set_state_tree] expected keys among {sorted(known)}, received {kind!r}")
+            values = {"/".join(map(str, path)): value for path, value in tree.flatten_with_path(nest)}
+            for variable in known[kind]:
+                if variable.path in values:
+                    variable.assign(values.pop(variable.path))
+            if values:
+                raise ValueError(f"[set_state_tree] expected variables of the model, received {sorted(values)}")
+
+    def _state_variables(self) -> dict[str, list]:
+        optimizer = getattr(self, "optimizer", None)
+        return {
+            "trainable_variables": self.trainable_variables,
+            "non_trainable_variables": self.non_trainable_variables,
+            "optimizer_variables": list(optimizer.variables) if optimizer is not None else [],
+            "metrics_variables": self.metrics_variables,
+        }
+
     # --- files, all of them kcore.saving's ---------------------------------------------------------------------------
 
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:

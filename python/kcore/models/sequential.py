@@ -9,6 +9,7 @@ from kcore.graph import KerasTensor
 from kcore.layers.core.input_layer import InputLayer
 from kcore.layers.layer import Layer
 from kcore.layers.tracking import no_tracking
+from kcore.models.copying import reduce_model
 from kcore.models.functional import Functional
 from kcore.models.model import Model
 
@@ -219,6 +220,9 @@ class Sequential(Model):
         return layers[0].input_dtype if layers else super().input_dtype
 
     # --- configuration -----------------------------------------------------------------------------------------------
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return reduce_model(self)
 
     def get_config(self) -> dict[str, Any]:
         from kcore.saving import serialize_keras_object  # saving stands above the models

@@ -16,6 +16,7 @@ from kcore.models.trainer.data import (
     Steps,
     class_weights_to_sample_weights,
     make_data,
+    pack_x_y_sample_weight,
     train_validation_split,
     unpack_x_y_sample_weight,
 )
@@ -109,7 +110,8 @@ class Trainer(Compiling):
 
     def _step(self, step: Callable, is_default: bool, quiet_step: Callable) -> Callable:
         if not is_default or "train_step" in self.__dict__ or "test_step" in self.__dict__:
-            return lambda data: _check_logs(step(data))
+            # A step of the user's unpacks `x, y = data` where there are no weights.
+            return lambda data: _check_logs(step(pack_x_y_sample_weight(*unpack_x_y_sample_weight(data))))
 
         def run(data: Any) -> Callable:
             quiet_step(data)
@@ -392,7 +394,10 @@ def _check_logs(logs: Any) -> dict[str, Any]:
         return {}
     if not isinstance(logs, dict):
         raise ValueError(f"[train_step] expected a dict of logs to be returned, received {type(logs).__name__}")
-    return logs
+    flat: dict[str, Any] = {}
+    for name, value in logs.items():  # the result of compile_metrics is a dict of its own
+        flat.update(value if isinstance(value, dict) else {name: value})
+    return flat
 
 
 def _floats(logs: dict[str, Any]) -> dict[str, Any]:
