@@ -31,20 +31,19 @@ class Trainer(Compiling):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Trains on a batch (x, y, sample_weight); gives the metrics so far. An override gives what it wants logged."""
-        self._train_on(data)
-        return self.get_metrics_result()
+        return self._train_on(data) or self.get_metrics_result()
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Evaluates a batch (x, y, sample_weight); gives the metrics so far."""
-        self._test_on(data)
-        return self.get_metrics_result()
+        return self._test_on(data) or self.get_metrics_result()
 
     def predict_step(self, data: Any) -> Any:
         """The outputs of a batch."""
         x, _, _ = unpack_x_y_sample_weight(data)
         return self._forward(x, training=False)
 
-    def _train_on(self, data: Any) -> None:
+    def _train_on(self, data: Any) -> dict | None:
+        """A step without reading the metrics; gives the logs where `compute_metrics` is overridden."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         optimizer = self.optimizer
         with GradientTape() as tape:
@@ -57,13 +56,13 @@ class Trainer(Compiling):
             gradients = tape.gradient(scaled, variables)
             if any(gradient is not None for gradient in gradients) or self._has_loss():
                 optimizer.apply(gradients, variables)
-        self._collect_metrics(x, y, y_pred, sample_weight)
+        return self._collect_metrics(x, y, y_pred, sample_weight)
 
-    def _test_on(self, data: Any) -> None:
+    def _test_on(self, data: Any) -> dict | None:
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = self._forward(x, training=False)
         self._track_loss(self._compute_loss(x, y, y_pred, sample_weight, training=False), x)
-        self._collect_metrics(x, y, y_pred, sample_weight)
+        return self._collect_metrics(x, y, y_pred, sample_weight)
 
     def _forward(self, x: Any, training: bool) -> Any:
         return self(x, training=training) if self._call_signature().accepts("training") else self(x)
@@ -76,11 +75,11 @@ class Trainer(Compiling):
         samples = int(leaf.shape[0]) if leaf is not None and leaf.shape else 1
         self._compiled.loss_tracker.update_state(loss, sample_weight=samples)
 
-    def _collect_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> None:
+    def _collect_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> dict | None:
         if type(self).compute_metrics is Compiling.compute_metrics:
             self._update_metrics(y, y_pred, sample_weight)  # the results are read when somebody wants to see them
-        else:
-            self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+            return None
+        return self.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
 
     def _trained_variables(self) -> list[Variable]:
         """The trainable variables, looked up once per `fit`."""
@@ -106,16 +105,15 @@ class Trainer(Compiling):
     def make_predict_function(self, force: bool = False) -> Callable:
         """The function that `predict` calls with each batch."""
         del force
-        return self.predict_step
+        return lambda data: self.predict_step(pack_x_y_sample_weight(*data))
 
     def _step(self, step: Callable, is_default: bool, quiet_step: Callable) -> Callable:
         if not is_default or "train_step" in self.__dict__ or "test_step" in self.__dict__:
             # A step of the user's unpacks `x, y = data` where there are no weights.
-            return lambda data: _check_logs(step(pack_x_y_sample_weight(*unpack_x_y_sample_weight(data))))
+            return lambda data: _check_logs(step(pack_x_y_sample_weight(*data)))
 
         def run(data: Any) -> Callable:
-            quiet_step(data)
-            return self.get_metrics_result
+            return quiet_step(data) or self.get_metrics_result
 
         return run
 
