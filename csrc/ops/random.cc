@@ -56,6 +56,7 @@ class Stream {
   // Marsaglia and Tsang, "A simple method for generating gamma variables", ACM TOMS 26, 2000; alpha < 1 by their boost.
   double gamma(double alpha) {
     if (!(alpha > 0)) return std::nan("");
+    if (std::isinf(alpha)) return alpha;
     if (alpha < 1) {
       const double u = uniform();
       return gamma(alpha + 1) * std::pow(u, 1 / alpha);
@@ -69,7 +70,7 @@ class Stream {
   // Splits n trials at the median order statistic, a beta variable, until few are left: O(log n) draws, exact.
   // L. Devroye, "Non-Uniform Random Variate Generation", 1986, chapter X.4.
   double binomial(double n, double p) {
-    if (!(n >= 0) || !(p >= 0 && p <= 1)) return std::nan("");
+    if (!(n >= 0) || std::isinf(n) || !(p >= 0 && p <= 1)) return std::nan("");
     n = std::floor(n);
     double count = 0;
     while (n > 16) {
