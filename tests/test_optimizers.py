@@ -165,7 +165,7 @@ def test_unknown_and_unused_variables():
 def test_own_optimizer_and_schedule():
     class Sign(optimizers.Optimizer):
         def update_step(self, gradient, variable, learning_rate):
-            variable.assign_sub(ops.sign(gradient) * learning_rate)
+            self.assign_sub(variable, ops.sign(gradient) * learning_rate)
 
     class Halving(optimizers.schedules.LearningRateSchedule):
         def __call__(self, step):

@@ -47,9 +47,12 @@ class Progbar:
 
     def is_due(self, current: int, finalize: bool = False) -> bool:
         """Whether `update(current)` would draw; who has to work for the values may ask before."""
-        if finalize or (self.target is not None and current >= self.target):
+        if finalize:
             return True
-        return self.verbose == 1 and self._dynamic and time.perf_counter() - self._last_drawn >= self.interval
+        if self.verbose != 1 or not self._dynamic:
+            return False
+        is_last = self.target is not None and current >= self.target
+        return is_last or time.perf_counter() - self._last_drawn >= self.interval
 
     def update(
         self, current: int, values: Iterable[tuple[str, Any]] | None = None, finalize: bool | None = None

@@ -68,8 +68,7 @@ class ProgbarLogger(Callback):
 
     def _show(self, batch: int, logs: Any) -> None:
         self.seen = batch + 1
-        # The last step is drawn by _finish, with the results of validation.
-        if self.progbar is not None and self.seen != self.progbar.target and self.progbar.is_due(self.seen):
+        if self.progbar is not None and self.progbar.is_due(self.seen):
             logs = logs() if callable(logs) else (logs or {})
             self.progbar.update(self.seen, list(logs.items()), finalize=False)
 

@@ -186,6 +186,18 @@ class Optimizer:
     def _get_variable_index(self, variable: Variable) -> int:
         return self._index[id(variable)]
 
+    def assign(self, variable: Variable, value: Any) -> None:
+        """`variable = value`, the way own optimizers write it."""
+        variable.assign(value)
+
+    def assign_add(self, variable: Variable, value: Any) -> None:
+        """`variable += value`, the way own optimizers write it."""
+        variable.assign_add(value)
+
+    def assign_sub(self, variable: Variable, value: Any) -> None:
+        """`variable -= value`, the way own optimizers write it."""
+        variable.assign_sub(value)
+
     # ---- learning rate and iterations
 
     @property

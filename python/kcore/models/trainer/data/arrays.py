@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kcore import tree
-from kcore.autograd import Tensor, convert_to_tensor
+from kcore.autograd import convert_to_tensor
 from kcore.autograd.config import floatx
 from kcore.models.trainer.data.batch import as_array, class_weights_to_sample_weights, describe, is_array
 
@@ -99,7 +99,7 @@ def _named(x: Any, y: Any, sample_weight: Any) -> tuple:
 
 
 def _arrays(what: str, name: str, data: Any) -> Any:
-    """`data` with NumPy arrays or tensors as leaves; floats in the default float."""
+    """`data` with NumPy arrays as leaves; floats in the default float."""
     if data is None:
         return None
     if not can_read(data):
@@ -111,8 +111,6 @@ def _arrays(what: str, name: str, data: Any) -> Any:
 
 def _array(what: str, name: str, x: Any) -> Any:
     x = as_array(x)
-    if isinstance(x, Tensor):
-        return x
     if x.dtype.kind == "f":
         return x.astype(floatx(), copy=False)
     if x.dtype.kind == "O":
@@ -153,6 +151,4 @@ def _take(part: Any, rows: Any) -> Any:
         return None
     if isinstance(part, np.ndarray):
         return convert_to_tensor(np.ascontiguousarray(part[rows]))
-    if isinstance(part, Tensor):
-        return convert_to_tensor(np.asarray(part)[rows])
     return tree.map_structure(lambda leaf: _take(leaf, rows), part)

@@ -79,9 +79,9 @@ def _to_tensor(x: Any) -> Any:
     return convert_to_tensor(x)
 
 
-def as_array(x: Any) -> Any:
-    """Any array-like as NumPy array (or Tensor, which stays): pandas, torch, lists of numbers, scalars."""
-    if isinstance(x, (np.ndarray, Tensor)):
+def as_array(x: Any) -> np.ndarray:
+    """Any array-like as NumPy array: tensors, pandas, torch, lists of numbers, scalars."""
+    if isinstance(x, np.ndarray):
         return x
     module = type(x).__module__.partition(".")[0]
     if module == "pandas":
