@@ -1,5 +1,6 @@
 """Files exchanged with Keras on JAX, both ways: layout, predictions, optimizer state, and training that goes on."""
 
+import functools
 import json
 import os
 import warnings
@@ -157,6 +158,10 @@ METRICS = {
 }
 
 
+# Models on which training goes on after the exchange; compiling the others would take JAX minutes.
+TRAINED = (table, branches)
+
+
 def compiled(k, build):
     model = build(k)
     model.compile(
@@ -167,35 +172,60 @@ def compiled(k, build):
     return model
 
 
-def trained(k, build, x, y):
+@functools.cache
+def example(k, build):
+    """(model, x, y): a compiled model with an optimizer state, from training or made up."""
+    keras.utils.clear_session()
+    kcore.utils.clear_session()
     model = compiled(k, build)
-    if build is augmented:  # random in training: only its state matters
-        model.optimizer.build(model.trainable_variables)
-    else:
+    x, y = data_for(build.__name__)
+    if build in TRAINED:
         model.fit(x, y, epochs=2, batch_size=4, shuffle=False, verbose=0)
-    return model
+    else:
+        model.optimizer.build(model.trainable_variables)
+        noise = np.random.default_rng(5)
+        for variable in [*model.weights, *model.optimizer.variables]:
+            if variable.name not in ("iteration", "learning_rate"):
+                variable.assign(noise.uniform(0.1, 0.5, variable.shape).astype(variable.dtype))
+    return model, x, y
 
 
-def assert_equal_models(ours, theirs, x, y, build):
-    """Weights and optimizer states bit by bit; predictions, evaluation and two further epochs to float32 rounding."""
-    assert [w.path.split("/")[-1] for w in ours.weights] == [w.path.split("/")[-1] for w in theirs.weights]
-    for a, b in zip(ours.weights, theirs.weights):
-        np.testing.assert_array_equal(a.numpy(), np.asarray(b))
-    states = ours.optimizer.variables, theirs.optimizer.variables
-    assert len(states[0]) == len(states[1])
-    for a, b in zip(*states):
-        np.testing.assert_array_equal(a.numpy(), np.asarray(b), err_msg=f"{a.path} {b.path}")
+def save(model, path):
+    """model.save; a legacy save of Keras removes the optimizer from the model's compile config, which is put back."""
+    kept = dict(model._compile_config.config) if isinstance(model, keras.Model) else {}
+    model.save(path)
+    if kept:
+        model._compile_config.config.update(kept)
+
+
+def values_of(variables):
+    return [np.asarray(v.numpy()) for v in variables]
+
+
+def assert_same_model(read, written, x, optimizer=True):
+    """Weights and optimizer state bit by bit, predictions to float32 rounding."""
+    assert [w.path.split("/")[-1] for w in read.weights] == [w.path.split("/")[-1] for w in written.weights]
+    for a, b in zip(values_of(read.weights), values_of(written.weights)):
+        np.testing.assert_array_equal(a, b)
+    if optimizer:
+        states = values_of(read.optimizer.variables), values_of(written.optimizer.variables)
+        assert len(states[0]) == len(states[1])
+        for a, b in zip(*states):
+            np.testing.assert_array_equal(a, b)
     # Depth times float32 rounding: these models stay below 1e-5 where their values are of order 1.
-    predictions = [m.predict(x, verbose=0) for m in (ours, theirs)]
-    np.testing.assert_allclose(predictions[0], predictions[1], atol=1e-5, rtol=1e-5)
-    results = [m.evaluate(x, y, batch_size=4, verbose=0, return_dict=True) for m in (ours, theirs)]
+    predictions = [np.asarray(m(x, training=False)) for m in (read, written)]
+    np.testing.assert_allclose(*predictions, atol=1e-5, rtol=1e-5)
+
+
+def assert_same_training(read, written, x, y):
+    """Evaluation, and the losses of two further epochs."""
+    results = [m.evaluate(x, y, batch_size=4, verbose=0, return_dict=True) for m in (read, written)]
     assert results[0].keys() == results[1].keys()
     for key in results[0]:
         np.testing.assert_allclose(results[0][key], results[1][key], rtol=1e-4, atol=1e-6)
-    if build is not augmented:
-        further = [m.fit(x, y, epochs=2, batch_size=4, shuffle=False, verbose=0).history for m in (ours, theirs)]
-        # Rounding grows from step to step; six steps keep it below 1e-3.
-        np.testing.assert_allclose(further[0]["loss"], further[1]["loss"], rtol=1e-3)
+    further = [m.fit(x, y, epochs=2, batch_size=4, shuffle=False, verbose=0).history["loss"] for m in (read, written)]
+    # Rounding grows from step to step; six steps keep it below 1e-3.
+    np.testing.assert_allclose(*further, rtol=1e-3)
 
 
 def h5_tree(file):
@@ -218,19 +248,19 @@ def weights_tree(path):
 
 
 def normalized(config):
-    """A config with ids of shared objects numbered and tuples as lists."""
-    ids = {}
+    """A config with dtype policies as names and tuples as lists, without what is free to differ.
 
-    def walk(value):
-        if isinstance(value, dict):
-            return {
-                k: ids.setdefault(v, len(ids)) if k == "shared_object_id" else walk(v)
-                for k, v in value.items()
-                if k not in ("jit_compile", "steps_per_execution", "run_eagerly")
-            }
-        return [walk(v) for v in value] if isinstance(value, (list, tuple)) else value
-
-    return walk(config)
+    Keras also writes ids of shared initializers, and build_config for layers that have nothing to build.
+    """
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return config["config"]["name"]
+        free = ("jit_compile", "steps_per_execution", "run_eagerly", "shared_object_id", "build_config")
+        if str(config.get("module")).startswith("keras.src.ops"):
+            free = (*free, "module", "registered_name")  # we keep these in legacy files, where Keras needs them too
+        plain = {k: normalized(v) for k, v in config.items() if k not in free}
+        return {k: v for k, v in plain.items() if not (k == "compile_config" and not v)}
+    return [normalized(v) for v in config] if isinstance(config, (list, tuple)) else config
 
 
 def read_config(path):
@@ -238,40 +268,39 @@ def read_config(path):
         return normalized(json.loads(archive.read("config.json")))
 
 
-@pytest.fixture(autouse=True)
-def fresh_names():
-    keras.utils.clear_session()
-    kcore.utils.clear_session()
-
-
 @pytest.mark.parametrize("name", ["m.keras", "m.h5"])
 @pytest.mark.parametrize("build", BUILDERS, ids=lambda b: b.__name__)
 def test_keras_writes_and_we_read(tmp_path, build, name):
-    x, y = data_for(build.__name__)
-    theirs = trained(keras, build, x, y)
-    theirs.save(tmp_path / name)
+    if build is branches and name == "m.h5":
+        pytest.skip("a legacy file of Keras does not tell the op Multiply from the layer; Keras cannot read it either")
+    theirs, x, y = example(keras, build)
+    save(theirs, tmp_path / name)
     ours = kcore.models.load_model(tmp_path / name)
-    assert_equal_models(ours, theirs, x, y, build)
+    assert_same_model(ours, theirs, x)
+    if build in TRAINED and name == "m.keras":
+        again = keras.models.load_model(tmp_path / name)  # the cached model must not train on
+        assert_same_training(ours, again, x, y)
 
 
 @pytest.mark.parametrize("name", ["m.keras", "m.h5"])
 @pytest.mark.parametrize("build", BUILDERS, ids=lambda b: b.__name__)
 def test_we_write_and_keras_reads(tmp_path, build, name):
-    x, y = data_for(build.__name__)
-    ours = trained(kcore, build, x, y)
+    ours, x, y = example(kcore, build)
     ours.save(tmp_path / name)
     theirs = keras.models.load_model(tmp_path / name)
-    assert_equal_models(ours, theirs, x, y, build)
+    # Keras builds the optimizer without variables before it restores legacy files, its own too, and so drops its state.
+    assert_same_model(theirs, ours, x, optimizer=name == "m.keras")
+    if build in TRAINED and name == "m.keras":
+        assert_same_training(kcore.models.load_model(tmp_path / name), theirs, x, y)
 
 
 @pytest.mark.parametrize("build", BUILDERS, ids=lambda b: b.__name__)
 def test_layouts_are_the_same(tmp_path, build):
-    x, y = data_for(build.__name__, 4)
-    models = {k: trained(k, build, x, y) for k in (keras, kcore)}
-    for k, model in models.items():
-        model.save(tmp_path / f"{k.__name__}.keras")
+    for k in (keras, kcore):
+        model, _, _ = example(k, build)
         model.save_weights(tmp_path / f"{k.__name__}.weights.h5")
-        model.save(tmp_path / f"{k.__name__}.h5")
+        for ending in (".keras", ".h5"):
+            save(model, tmp_path / f"{k.__name__}{ending}")
     assert weights_tree(tmp_path / "kcore.keras") == weights_tree(tmp_path / "keras.keras")
     for ending in (".weights.h5", ".h5"):
         with h5py.File(tmp_path / f"kcore{ending}") as ours, h5py.File(tmp_path / f"keras{ending}") as theirs:
@@ -284,22 +313,18 @@ def test_layouts_are_the_same(tmp_path, build):
 
 
 @pytest.mark.parametrize("build", BUILDERS, ids=lambda b: b.__name__)
-def test_weights_files(tmp_path, build):
-    x, y = data_for(build.__name__)
-    ours, theirs = trained(kcore, build, x, y), trained(keras, build, x, y)
-    ours.save_weights(tmp_path / "ours.weights.h5")
-    theirs.save_weights(tmp_path / "theirs.weights.h5")
-    for reader, path, writer in ((compiled(kcore, build), "theirs", theirs), (compiled(keras, build), "ours", ours)):
-        reader.load_weights(tmp_path / f"{path}.weights.h5")
-        for a, b in zip(reader.weights, writer.weights):
-            np.testing.assert_array_equal(a.numpy(), b.numpy())
-
-
-@pytest.mark.parametrize("build", BUILDERS, ids=lambda b: b.__name__)
-def test_json(build):
-    ours = kcore.models.model_from_json(build(keras).to_json())
-    theirs = keras.models.model_from_json(build(kcore).to_json())
-    assert [w.shape for w in ours.weights] == [w.shape for w in theirs.weights]
+def test_weights_files_and_json(tmp_path, build):
+    for writer, reader in ((kcore, keras), (keras, kcore)):
+        written, _, _ = example(writer, build)
+        written.save_weights(tmp_path / "m.weights.h5")
+        read = reader.models.model_from_json(written.to_json())
+        read.compile(OPTIMIZERS[build.__name__](reader))
+        read.optimizer.build(read.trainable_variables)
+        read.load_weights(tmp_path / "m.weights.h5")
+        for kind in ("weights", "variables"):
+            a, b = (getattr(m if kind == "weights" else m.optimizer, kind) for m in (read, written))
+            for x, y in zip(values_of(a), values_of(b)):
+                np.testing.assert_array_equal(x, y)
 
 
 @pytest.mark.parametrize("direction", ["ours", "theirs"])

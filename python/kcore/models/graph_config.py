@@ -87,6 +87,8 @@ def graph_from_config(config: dict[str, Any], custom_objects: Any = None) -> tup
         for operation, node in waiting:
             try:
                 args, kwargs = _arguments(node, operations)
+                if getattr(operation, "function_name", None) == "get_item":  # JSON made a list of x[:, 1]
+                    args = tuple(tuple(arg) if isinstance(arg, list) else arg for arg in args)
             except _NotYet:
                 again.append((operation, node))
                 continue

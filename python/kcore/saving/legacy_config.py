@@ -28,6 +28,9 @@ def _strip(config: dict) -> dict:
     Only the layers themselves have a legacy form: initializers, cells and the like inside their configs keep the
     form of Keras 3, as in the files of Keras 3.
     """
+    if str(config.get("module")).startswith("keras.src.ops"):
+        # Calls of ops in the graph have no legacy form: Keras drops their module and then cannot read its own files.
+        return config
     slim = {"class_name": config.get("registered_name") or config["class_name"], "config": config["config"]}
     if "name" in config and "inbound_nodes" in config:
         slim["name"], slim["inbound_nodes"] = config["name"], config["inbound_nodes"]
@@ -92,7 +95,7 @@ def _modernize(config: dict) -> dict:
     # Keras 2 wrote functional models as "Model" too; their layers say what they are.
     if name == "Model" and "layers" in inner:
         name = "Functional"
-    cls = names.find_class(name, "keras.layers") or names.find_class(name, "keras.models")
+    cls = next(filter(None, (names.find_class(name, f"keras.{p}") for p in ("layers", "models", "src.ops"))), None)
     public = names.public_name_of_class(cls) if cls is not None else None
     # As registered name it lets a custom class of this name take precedence, as it does in Keras's legacy files.
     module = public[0] if public else None

@@ -44,6 +44,9 @@ class Bidirectional(Layer):
         else:
             self.backward_layer = backward_layer
         self._check_directions()
+        for one in (self.forward_layer, self.backward_layer):
+            if getattr(one, "zero_output_for_mask", None) is not None:  # both directions are merged step by step
+                one.zero_output_for_mask = one.return_sequences
         self.merge_mode = merge_mode
         self._initial_weights = weights
         self.return_sequences = layer.return_sequences
