@@ -59,7 +59,7 @@ def get_options(layer, names: Iterable[str]) -> dict[str, Any]:
 
 
 def add_weight(layer, name: str, shape: tuple[int, ...], options: str | None = None, **kwargs: Any):
-    """Adds the weight `name` with the initializer, regularizer and constraint that `layer` holds under the prefix `options`."""
+    """Adds the weight `name` with the initializer, regularizer and constraint held under the prefix `options`."""
     prefix = options or name
     for kind in ("initializer", "regularizer", "constraint"):
         kwargs.setdefault(kind, getattr(layer, f"{prefix}_{kind}", None))
@@ -140,7 +140,8 @@ def pairs(layer, name: str, value: Any, n: int) -> tuple[tuple[int, int], ...]:
         value = (value,) * n
     if not isinstance(value, (tuple, list)) or len(value) != n:
         raise ValueError(
-            f"[{layer_name(layer)}] expected {name} to be an integer or {n} integers or pairs of integers, received {value!r}"
+            f"[{layer_name(layer)}] expected {name} to be an integer or {n} integers or pairs of integers, received "
+            f"{value!r}"
         )
     return tuple(int_tuple(layer, name, v, 2, minimum=0) for v in value)
 

@@ -17,7 +17,8 @@ class Attention(BuiltinLayer):
 
     Call arguments: `inputs`, a list of query `(batch, Tq, dim)`, value `(batch, Tv, dim_v)` and, if it is not the value, key
     `(batch, Tv, dim)`; `mask`, a list of masks of query and value; `return_attention_scores`; `use_causal_mask`: whether a
-    query sees only values up to its own place. Output shape: `(batch, Tq, dim_v)`, with the scores `(batch, Tq, Tv)` if asked.
+    query sees only values up to its own place. Output shape: `(batch, Tq, dim_v)`, with the scores `(batch, Tq, Tv)`
+    if asked.
 
     >>> import numpy as np
     >>> Attention()([np.ones((2, 3, 4), "float32"), np.ones((2, 5, 4), "float32")]).shape

@@ -34,9 +34,9 @@ class MultiHeadAttention(BuiltinLayer):
         use_gate: whether each head's output is multiplied by a sigmoid of one more projection of the query.
         seed: of the dropout.
 
-    Call arguments: `query (batch, T, dim)`, `value (batch, S, dim)`, `key` (None: the value), `query_mask`, `value_mask (batch, S)`,
-    `key_mask (batch, S)`, `attention_mask (batch, T, S)`, `return_attention_scores`, `training`, `use_causal_mask`.
-    Output shape: `(batch, T, dim)`, with scores `(batch, num_heads, T, S)` if asked.
+    Call arguments: `query (batch, T, dim)`, `value (batch, S, dim)`, `key` (None: the value), `query_mask`,
+    `value_mask (batch, S)`, `key_mask (batch, S)`, `attention_mask (batch, T, S)`, `return_attention_scores`,
+    `training`, `use_causal_mask`. Output shape: `(batch, T, dim)`, with scores `(batch, num_heads, T, S)` if asked.
 
     >>> import numpy as np
     >>> x = np.ones((2, 5, 8), "float32")
@@ -91,8 +91,9 @@ class MultiHeadAttention(BuiltinLayer):
     def build(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
         rank = len(query_shape)
-        axes = tuple(range(1, rank - 1)) if self.attention_axes is None else self.attention_axes
-        self._axes = tuple(axis % rank for axis in axes)
+        if self.attention_axes is None:
+            self.attention_axes = list(range(1, rank - 1))
+        self._axes = tuple(axis % rank for axis in self.attention_axes)
         self._query_dense = self._projection("query", query_shape, self.key_dim)
         self._key_dense = self._projection("key", key_shape, self.key_dim)
         if self.use_gate:
@@ -215,7 +216,8 @@ class MultiHeadAttention(BuiltinLayer):
         key_shape = value_shape if key_shape is None else key_shape
         if value_shape[1:-1] != key_shape[1:-1]:
             raise ValueError(
-                f"[MultiHeadAttention] expected value and key of equal sizes, received {tuple(value_shape)} and {tuple(key_shape)}"
+                f"[MultiHeadAttention] expected value and key of equal sizes, received {tuple(value_shape)} and "
+                f"{tuple(key_shape)}"
             )
         return (*query_shape[:-1], *(self._output_shape or (query_shape[-1],)))
 

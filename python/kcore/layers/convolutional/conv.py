@@ -238,8 +238,9 @@ class Conv2D(BaseConv):
 class Conv3D(BaseConv):
     """Convolution over a volume.
 
-    Input shape: `(batch, depth, height, width, channels)`. Output shape: `(batch, new_depth, new_height, new_width, filters)`.
-    Weights: `kernel (*kernel_size, channels // groups, filters)`, `bias (filters,)`. See `BaseConv` for the arguments.
+    Input shape: `(batch, depth, height, width, channels)`. Output shape: `(batch, new_depth, new_height, new_width,
+    filters)`. Weights: `kernel (*kernel_size, channels // groups, filters)`, `bias (filters,)`. See `BaseConv` for
+    the arguments.
 
     >>> import numpy as np
     >>> Conv3D(4, 3)(np.ones((2, 5, 6, 7, 3), "float32")).shape

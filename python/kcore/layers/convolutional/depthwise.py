@@ -113,8 +113,8 @@ class DepthwiseConv1D(BaseDepthwiseConv):
 class DepthwiseConv2D(BaseDepthwiseConv):
     """Depthwise convolution over an image.
 
-    Input shape: `(batch, height, width, channels)`. Output shape: `(batch, new_height, new_width, channels * depth_multiplier)`.
-    Weights: `kernel (*kernel_size, channels, depth_multiplier)`, `bias (channels * depth_multiplier,)`.
+    Input shape: `(batch, height, width, channels)`. Output shape: `(batch, new_height, new_width, channels *
+    depth_multiplier)`. Weights: `kernel (*kernel_size, channels, depth_multiplier)`, `bias (channels * depth_multiplier,)`.
 
     >>> import numpy as np
     >>> DepthwiseConv2D(3, padding="same")(np.ones((2, 8, 8, 3), "float32")).shape

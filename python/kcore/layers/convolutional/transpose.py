@@ -153,8 +153,8 @@ class Conv2DTranspose(BaseConvTranspose):
 class Conv3DTranspose(BaseConvTranspose):
     """Transposed convolution over a volume.
 
-    Input shape: `(batch, depth, height, width, channels)`. Output shape: `(batch, new_depth, new_height, new_width, filters)`.
-    Weights: `kernel (*kernel_size, filters, channels)`, `bias (filters,)`.
+    Input shape: `(batch, depth, height, width, channels)`. Output shape: `(batch, new_depth, new_height, new_width,
+    filters)`. Weights: `kernel (*kernel_size, filters, channels)`, `bias (filters,)`.
 
     >>> import numpy as np
     >>> Conv3DTranspose(2, 3, strides=2)(np.ones((1, 2, 2, 2, 3), "float32")).shape

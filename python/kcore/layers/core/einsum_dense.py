@@ -12,7 +12,8 @@ class EinsumDense(BuiltinLayer):
     """`activation(einsum(equation, x, kernel) + bias)`.
 
     Args:
-        equation: `"ab,bc->ac"`: labels of the input, the kernel and the output; `...` may stand for leading or trailing axes.
+        equation: `"ab,bc->ac"`: labels of the input, the kernel and the output; `...` may stand for leading or
+            trailing axes.
         output_shape: sizes of the output without the batch; None where a size comes from the input.
         activation: name or function applied at the end.
         bias_axes: labels of the output along which the bias varies; None for no bias.
@@ -94,7 +95,8 @@ def _analyze(equation: str, bias_axes: str | None, input_shape: tuple, output_si
     left, right = bool(match and match[1]), bool(match and match[3])
     if not match or (left, right) != (bool(match[5]), bool(match[7])) or (left and right):
         raise ValueError(
-            f"[EinsumDense] expected an equation such as 'ab,bc->ac', '...ab,bc->...ac' or 'ab...,bc->ac...', received {equation!r}"
+            "[EinsumDense] expected an equation such as 'ab,bc->ac', '...ab,bc->...ac' or 'ab...,bc->ac...', "
+            f"received {equation!r}"
         )
     x, kernel, y = match[2], match[4], match[6]
     # The axes under the dots lie before the labels of the input ("...ab") or behind the batch's labels ("ab...").
@@ -113,7 +115,8 @@ def _analyze(equation: str, bias_axes: str | None, input_shape: tuple, output_si
         size, known = given.get(label), sizes_in.get(label)
         if size is not None and label in sizes_in and known is not None and size != known:
             raise ValueError(
-                f"[EinsumDense] expected size {known} of the input for output axis {label!r} of {equation!r}, received {size}"
+                f"[EinsumDense] expected size {known} of the input for output axis {label!r} of {equation!r}, "
+                f"received {size}"
             )
         if label not in sizes_in and size is None:
             raise ValueError(

@@ -15,7 +15,8 @@ class Dot(Merge):
         axes: the axis, or one per input.
         normalize: whether both are scaled to length 1 along it first, which gives cosine similarities.
 
-    Input shape: two tensors with the same batch size. Output shape: the batch, the first's other axes, the second's other axes.
+    Input shape: two tensors with the same batch size. Output shape: the batch, the first's other axes, the second's
+    other axes.
 
     >>> import numpy as np
     >>> Dot((2, 1))([np.ones((2, 3, 4), "float32"), np.ones((2, 4, 5), "float32")]).shape

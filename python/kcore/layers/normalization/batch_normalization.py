@@ -12,7 +12,8 @@ class BatchNormalization(BuiltinLayer):
     """`gamma * (x - mean) / sqrt(variance + epsilon) + beta`.
 
     In training, mean and variance are those of the batch (masked steps do not count), and the moving ones follow them:
-    `moving = momentum * moving + (1 - momentum) * batch`. At inference, and when `trainable` is False, the moving ones are used.
+    `moving = momentum * moving + (1 - momentum) * batch`. At inference, and when `trainable` is False, the moving
+    ones are used.
 
     Args:
         axis: the axis that keeps its own statistics, usually the channels.
@@ -22,8 +23,8 @@ class BatchNormalization(BuiltinLayer):
         beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint: on the trained ones.
         synchronized: whether replicas share their statistics; one process always does.
 
-    Input shape and output shape: any. Weights: `gamma`, `beta`, `moving_mean`, `moving_variance`, each `(input_shape[axis],)`.
-    Ioffe and Szegedy, arXiv 1502.03167.
+    Input shape and output shape: any. Weights: `gamma`, `beta`, `moving_mean`, `moving_variance`, each
+    `(input_shape[axis],)`. Ioffe and Szegedy, arXiv 1502.03167.
 
     >>> import numpy as np
     >>> BatchNormalization()(np.ones((4, 3), "float32"), training=True).numpy().sum()

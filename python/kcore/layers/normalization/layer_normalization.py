@@ -40,7 +40,8 @@ class LayerNormalization(_OwnStatistics):
         axis: the axis or axes to normalize over.
         epsilon: as in the formula.
         center, scale: whether there are beta and gamma.
-        beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint: for them.
+        beta_initializer, gamma_initializer, beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint:
+            for them.
 
     Input shape and output shape: any. Weights: `gamma`, `beta`, with the sizes along `axis`. Ba et al., arXiv 1607.06450.
 

@@ -81,7 +81,9 @@ class GlobalMaxPooling3D(_GlobalMaxPooling):
 
 
 class GlobalAveragePooling1D(_GlobalAveragePooling):
-    """The mean over time; masked steps do not count. Input shape: `(batch, steps, channels)`. Output shape: `(batch, channels)`.
+    """The mean over time; masked steps do not count.
+
+    Input shape: `(batch, steps, channels)`. Output shape: `(batch, channels)`.
 
     >>> import numpy as np
     >>> GlobalAveragePooling1D()(np.ones((2, 6, 3), "float32")).shape

@@ -35,7 +35,8 @@ class CategoryEncoding(BuiltinLayer):
         output_mode: `"one_hot"` (each number), `"multi_hot"` or `"count"` (all numbers of an example together).
         sparse: accepted if False: outputs are dense.
 
-    Input shape: `(batch, n)` or `(n,)`. Output shape: `(batch, num_tokens)`, for `"one_hot"` `(batch, n, num_tokens)` if n > 1.
+    Input shape: `(batch, n)` or `(n,)`. Output shape: `(batch, num_tokens)`, for `"one_hot"` `(batch, n, num_tokens)`
+    if n > 1.
 
     >>> import numpy as np
     >>> CategoryEncoding(3)(np.array([[0, 2], [1, 1]])).numpy().tolist()

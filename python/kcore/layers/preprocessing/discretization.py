@@ -6,7 +6,7 @@ import numpy as np
 
 from kcore import ops
 from kcore.graph import KerasTensor
-from kcore.layers.options import BuiltinLayer, one_of, positive_int
+from kcore.layers.options import BuiltinLayer, get_options, one_of, positive_int
 from kcore.layers.preprocessing.category_encoding import encode, encoded_shape
 
 
@@ -30,7 +30,7 @@ class Discretization(BuiltinLayer):
     def __init__(
         self, bin_boundaries=None, num_bins=None, epsilon=0.01, output_mode="int", sparse=False, dtype=None, name=None
     ):
-        super().__init__(name=name, dtype="int64" if dtype is None and output_mode == "int" else dtype)
+        super().__init__(name=name, dtype=dtype)
         if sparse:
             raise NotImplementedError(f"[Discretization] expected sparse=False (not supported), received {sparse!r}")
         if (bin_boundaries is None) == (num_bins is None):
@@ -65,7 +65,7 @@ class Discretization(BuiltinLayer):
         boundaries = ops.convert_to_tensor(np.asarray(self.bin_boundaries, "float32"))
         bins = ops.searchsorted(boundaries, ops.cast(inputs, "float32"), side="right")
         if self.output_mode == "int":
-            return ops.cast(bins, self.compute_dtype)
+            return ops.cast(bins, "int32")
         return encode(bins, self._depth, self.output_mode, self.compute_dtype)
 
     def compute_output_shape(self, input_shape):
@@ -76,9 +76,8 @@ class Discretization(BuiltinLayer):
         )
 
     def compute_output_spec(self, inputs):
-        return KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.compute_dtype)
+        dtype = "int32" if self.output_mode == "int" else self.compute_dtype
+        return KerasTensor(self.compute_output_shape(inputs.shape), dtype=dtype)
 
     def get_config(self):
-        config = super().get_config()
-        config.pop("trainable", None)
-        return config
+        return {**get_options(self, self.OPTIONS), "name": self.name, "dtype": self.dtype}

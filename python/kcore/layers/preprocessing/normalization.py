@@ -19,7 +19,8 @@ class Normalization(BuiltinLayer):
         mean, variance: numbers or arrays over `axis`; both or neither.
         invert: whether the map is reversed: `x * sqrt(variance) + mean`.
 
-    Input shape and output shape: any. Weights, unless mean and variance were given: `mean`, `variance`, `count`, not trained.
+    Input shape and output shape: any. Weights, unless mean and variance were given: `mean`, `variance`, `count`, not
+    trained.
 
     >>> import numpy as np
     >>> layer = Normalization(axis=None)

@@ -20,6 +20,7 @@ class Rescaling(BuiltinLayer):
         super().__init__(**kwargs)
         self.scale = scale
         self.offset = offset
+        self.supports_masking = True
         self.built = True
 
     def call(self, inputs):

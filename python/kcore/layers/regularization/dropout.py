@@ -60,7 +60,6 @@ class Dropout(_Noise):
 class _SpatialDropout(_Noise):
     """Drops whole channels: one decision per example and channel, for all positions."""
 
-    OPTIONS = ("rate", "seed")
     RANK = 0
 
     def __init__(self, rate, seed=None, name=None, dtype=None, **kwargs):
@@ -79,9 +78,8 @@ class _SpatialDropout(_Noise):
         return random.dropout(inputs, self.rate, noise_shape=noise_shape, seed=self.seed_generator)
 
     def get_config(self):
-        config = super().get_config()
-        config.pop("trainable", None)
-        return config
+        config = {"rate": self.rate, "seed": self.seed, "name": self.name, "dtype": self.dtype}
+        return config if self.RANK == 1 else {**config, "data_format": self.data_format}
 
 
 class SpatialDropout1D(_SpatialDropout):
@@ -106,7 +104,6 @@ class SpatialDropout2D(_SpatialDropout):
     (2, 3, 4, 5)
     """
 
-    OPTIONS = ("data_format",)
     RANK = 2
 
     def __init__(self, rate, data_format=None, seed=None, name=None, dtype=None):
@@ -122,7 +119,6 @@ class SpatialDropout3D(_SpatialDropout):
     (2, 2, 3, 4, 5)
     """
 
-    OPTIONS = ("data_format",)
     RANK = 3
 
     def __init__(self, rate, data_format=None, seed=None, name=None, dtype=None):

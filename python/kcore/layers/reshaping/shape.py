@@ -14,7 +14,8 @@ class Flatten(BuiltinLayer):
     """All axes but the batch as one.
 
     Args:
-        data_format: `"channels_first"` input is brought to channels_last first, so that the order of the outputs is the same.
+        data_format: `"channels_first"` input is brought to channels_last first, so that the order of the outputs is
+            the same.
 
     Input shape: `(batch, ...)`. Output shape: `(batch, product of the rest)`.
 

@@ -18,15 +18,16 @@ class GRUCell(Cell):
     """One step of a GRU (Cho et al., arXiv 1406.1078), gates in the order update, reset, candidate.
 
     `z, r = recurrent_activation(x @ kernel + h @ recurrent_kernel + bias)`; the candidate is
-    `activation(x @ kernel + r * (h @ recurrent_kernel))`, or with `reset_after=False` `activation(x @ kernel + (r * h) @ ...)`;
-    `h = z * h + (1 - z) * candidate`.
+    `activation(x @ kernel + r * (h @ recurrent_kernel))`, or with `reset_after=False` `activation(x @ kernel + (r *
+    h) @ ...)`; `h = z * h + (1 - z) * candidate`.
 
     Args:
         units: size of output and state.
         activation, recurrent_activation: as in the formulas.
         use_bias: whether there is a bias; with `reset_after` the two products have one each.
         kernel_..., recurrent_..., bias_...: initializers, regularizers and constraints of the weights.
-        dropout, recurrent_dropout: fractions of the inputs and of the state dropped in training, each gate with its own mask.
+        dropout, recurrent_dropout: fractions of the inputs and of the state dropped in training, each gate with its
+            own mask.
         reset_after: whether the reset gate acts after the product, as in cuDNN.
         seed: of the dropout.
 

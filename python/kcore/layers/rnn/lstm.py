@@ -23,7 +23,8 @@ class LSTMCell(Cell):
         use_bias: whether there is a bias.
         unit_forget_bias: whether the forget gate's bias starts at 1 (Jozefowicz et al., 2015).
         kernel_..., recurrent_..., bias_...: initializers, regularizers and constraints of the weights.
-        dropout, recurrent_dropout: fractions of the inputs and of the state dropped in training, each gate with its own mask.
+        dropout, recurrent_dropout: fractions of the inputs and of the state dropped in training, each gate with its
+            own mask.
         seed: of the dropout.
 
     Weights: `kernel (features, 4 * units)`, `recurrent_kernel (units, 4 * units)`, `bias (4 * units,)`. States: `[h, c]`.

@@ -71,7 +71,8 @@ class RNN(BuiltinLayer):
     def build(self, sequences_shape, initial_state_shape=None):
         if len(sequences_shape) < 3:
             raise ValueError(
-                f"[{type(self).__name__}] expected sequences (batch, time, features...), received shape {tuple(sequences_shape)}"
+                f"[{type(self).__name__}] expected sequences (batch, time, features...), received shape "
+                f"{tuple(sequences_shape)}"
             )
         if isinstance(self.cell, Layer) and not self.cell.built:
             self.cell.build((sequences_shape[0], *sequences_shape[2:]))
@@ -134,7 +135,8 @@ class RNN(BuiltinLayer):
             return None
         if tuple(mask.shape) != tuple(sequences.shape[:2]):
             raise ValueError(
-                f"[{type(self).__name__}] expected a mask of shape {tuple(sequences.shape[:2])}, received {tuple(mask.shape)}"
+                f"[{type(self).__name__}] expected a mask of shape {tuple(sequences.shape[:2])}, received "
+                f"{tuple(mask.shape)}"
             )
         return ops.cast(mask, "bool")
 
