@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 
-# How long OpenMP's threads spin for the next op before they sleep. libgomp's default, milliseconds, makes programs that share
+# How long OpenMP threads spin for the next op before they sleep. The default of libgomp, milliseconds, makes programs that share
 # their CPUs with others many times slower: every spinning thread takes a time slice from one that has work. A few ten
 # microseconds bridge the gap between two ops.
 _SPIN = ("GOMP_SPINCOUNT", "2000")
