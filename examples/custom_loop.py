@@ -16,7 +16,7 @@ def by_hand(x: np.ndarray, y: np.ndarray) -> keras.Model:
     """Every step written out."""
     model, optimizer = network(), keras.optimizers.Adam(0.003)
     loss_of = keras.losses.BinaryCrossentropy(from_logits=True)
-    accuracy = keras.metrics.BinaryAccuracy(threshold=0.0)
+    accuracy = keras.metrics.BinaryAccuracy()
     order = np.random.default_rng(0)
     for epoch in range(8):
         accuracy.reset_state()
@@ -26,7 +26,7 @@ def by_hand(x: np.ndarray, y: np.ndarray) -> keras.Model:
                 loss = loss_of(y[rows], logits)
             gradients = tape.gradient(loss, model.trainable_variables)
             optimizer.apply_gradients(zip(gradients, model.trainable_variables))
-            accuracy.update_state(y[rows], logits)
+            accuracy.update_state(y[rows], ops.sigmoid(logits))
         print(f"epoch {epoch + 1}: last loss {float(loss):.3f}, accuracy {float(accuracy.result()):.1%}")
     return model
 
