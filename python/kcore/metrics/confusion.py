@@ -11,6 +11,7 @@ from kcore.losses.loss import squeeze_or_expand_to_same_rank
 from kcore.metrics.metric import Metric
 
 _LEFT_OUT = -1e10  # the score of a class that is not among the top k
+_ALL = (0, 1, 2, 3)
 
 
 class Outcomes:
@@ -40,48 +41,60 @@ class Outcomes:
             if not 0 <= class_id < y_pred.shape[-1]:
                 raise ValueError(f"[{name}] expected class_id in [0, {y_pred.shape[-1]}), received {class_id}")
             y_true, y_pred = y_true[..., class_id], y_pred[..., class_id]
-        weights = _weights_like(y_pred, sample_weight, dtype)
-        # (labels or 1, predictions of each)
-        shape = (-1, y_pred.shape[-1]) if by_label else (-1, 1)
         self.dtype = dtype
-        self.scores, positives, weights = (
-            ops.transpose(ops.reshape(x, shape)) for x in (y_pred, ops.not_equal(y_true, 0), weights)
+        self.positive = ops.cast(ops.not_equal(y_true, 0), dtype)  # weight of each score as that of a positive
+        self.negative = 1.0 - self.positive
+        if sample_weight is not None:
+            weights = _weights_like(y_pred, sample_weight, dtype)
+            self.positive, self.negative = self.positive * weights, self.negative * weights
+        # (labels or 1, scores of each)
+        self.scores, self.positive, self.negative = (
+            ops.transpose(ops.reshape(x, (-1, x.shape[-1]))) if by_label else ops.reshape(x, (1, -1))
+            for x in (y_pred, self.positive, self.negative)
         )
-        self.positive = ops.where(positives, weights, ops.zeros_like(weights))
-        self.negative = ops.where(positives, ops.zeros_like(weights), weights)
 
-    def counts(self, thresholds: list[float], evenly: bool) -> list[Tensor]:
-        """True positives, false positives, true negatives, false negatives, each (thresholds, labels).
+    def counts(self, thresholds: list[float], evenly: bool, wanted: tuple[int, ...] = _ALL) -> list[Tensor]:
+        """The wanted ones of true positives, false positives, true negatives, false negatives (0 to 3).
 
-        A score above a threshold is a positive prediction. `evenly`: the thresholds are spaced evenly over [0, 1].
+        A score above a threshold is a positive prediction.
+
+        Args:
+            thresholds: sorted, if `evenly`.
+            evenly: whether the thresholds are spaced evenly over [0, 1].
+
+        Returns:
+            Tensors (thresholds, labels).
         """
-        sums = self._in_buckets(len(thresholds)) if evenly else self._at(thresholds)
-        return [ops.transpose(counts) for counts in sums]
+        above, below = self._in_buckets(len(thresholds)) if evenly else self._at(thresholds, wanted)
+        outcomes = {0: (0, above), 1: (1, above), 2: (1, below), 3: (0, below)}
+        return [ops.transpose(side[:, of]) for of, side in (outcomes[i] for i in wanted)]
 
-    def _at(self, thresholds: list[float]) -> list[Tensor]:
-        thresholds = convert_to_tensor(np.asarray(thresholds), dtype=self.dtype)
-        above = ops.cast(ops.expand_dims(self.scores, -1) > thresholds, self.dtype)  # (labels, n, thresholds)
-        below = 1.0 - above
-        sides = ((self.positive, above), (self.negative, above), (self.negative, below), (self.positive, below))
-        return [ops.squeeze(ops.matmul(ops.expand_dims(weights, 1), side), 1) for weights, side in sides]
-
-    def _in_buckets(self, count: int) -> list[Tensor]:
-        # A score falls into one of as many buckets as there are gaps between thresholds. As in Keras, bucket i (with
-        # its upper end, the first with both) counts as above thresholds 0 to i. One pass over the scores does.
-        labels, n = self.scores.shape
-        buckets = ops.ceil(ops.clip(self.scores, 0, 1) * float(count - 1)) - 1.0
-        buckets = ops.cast(ops.maximum(buckets, 0.0), "int32")
-        ids = buckets + ops.expand_dims(ops.arange(labels, dtype="int32") * count, 1)
-        weights = ops.reshape(ops.stack([self.positive, self.negative], axis=-1), (labels * n, 2))
-        sums = ops.segment_sum(weights, ops.reshape(ids, (-1,)), num_segments=labels * count)
-        sums = ops.transpose(ops.reshape(sums, (labels, count, 2)), (2, 0, 1))  # (2, labels, buckets)
-        positive_above, negative_above = ops.unstack(ops.flip(ops.cumsum(ops.flip(sums, -1), axis=-1), -1))
-        # Below threshold i are the buckets before i.
-        none = ops.zeros((2, labels, 1), dtype=self.dtype)
-        positive_below, negative_below = ops.unstack(
-            ops.concatenate([none, ops.cumsum(sums, axis=-1)[..., :-1]], axis=-1)
+    def _at(self, thresholds: list[float], wanted: tuple[int, ...]) -> tuple[Tensor | None, Tensor | None]:
+        """Positives and negatives above and below each threshold: (labels, 2, thresholds) twice, or None if unwanted."""
+        weights = ops.stack([self.positive, self.negative], axis=1)
+        at = convert_to_tensor(np.asarray(thresholds), dtype=self.dtype)
+        above = ops.cast(ops.expand_dims(self.scores, -1) > at, self.dtype)  # (labels, n, thresholds)
+        return (
+            ops.matmul(weights, above) if min(wanted) < 2 else None,
+            ops.matmul(weights, 1.0 - above) if max(wanted) >= 2 else None,
         )
-        return [positive_above, negative_above, negative_below, positive_below]
+
+    def _in_buckets(self, count: int) -> tuple[Tensor, Tensor]:
+        # A score falls into one of as many buckets as there are gaps between thresholds. As in Keras, bucket i (with
+        # its upper end, the first with both) counts as above thresholds 0 to i, and NaN is in the first. One pass over
+        # the scores does.
+        labels, n = self.scores.shape
+        last = ops.ceil(ops.minimum(self.scores, 1.0) * float(count - 1)) - 1.0
+        buckets = ops.cast(ops.where(self.scores > 0, last, 0.0), "int32")
+        if labels > 1:
+            buckets = buckets + ops.expand_dims(ops.arange(labels, dtype="int32") * count, 1)
+        weights = ops.reshape(ops.stack([self.positive, self.negative], axis=-1), (labels * n, 2))
+        sums = ops.segment_sum(weights, ops.reshape(buckets, (-1,)), num_segments=labels * count)
+        sums = ops.transpose(ops.reshape(sums, (labels, count, 2)), (0, 2, 1))
+        above = ops.flip(ops.cumsum(ops.flip(sums, -1), axis=-1), -1)
+        # Below threshold i are the buckets before i.
+        none = ops.zeros((labels, 2, 1), dtype=self.dtype)
+        return above, ops.concatenate([none, ops.cumsum(sums, axis=-1)[..., :-1]], axis=-1)
 
 
 def _only_top_k(name: str, scores: Tensor, k: int) -> Tensor:
@@ -134,7 +147,7 @@ class _Count(Metric):
 
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:
         outcomes = Outcomes(self.name, y_true, y_pred, sample_weight, self.dtype)
-        counts = outcomes.counts(self.thresholds, self._evenly)[self._outcome]
+        (counts,) = outcomes.counts(self.thresholds, self._evenly, wanted=(self._outcome,))
         self.accumulator.assign_add(ops.squeeze(counts, -1))
 
     def result(self) -> Tensor:
@@ -195,9 +208,9 @@ class _Share(Metric):
         outcomes = Outcomes(
             self.name, y_true, y_pred, sample_weight, self.dtype, top_k=self.top_k, class_id=self.class_id
         )
-        counts = outcomes.counts(self.thresholds, self._evenly)
-        self.true_positives.assign_add(ops.squeeze(counts[0], -1))
-        getattr(self, self._error_name).assign_add(ops.squeeze(counts[self._error], -1))
+        right, wrong = outcomes.counts(self.thresholds, self._evenly, wanted=(0, self._error))
+        self.true_positives.assign_add(ops.squeeze(right, -1))
+        getattr(self, self._error_name).assign_add(ops.squeeze(wrong, -1))
 
     def result(self) -> Tensor:
         right = self.true_positives.value

@@ -18,8 +18,8 @@ class FBetaScore(Metric):
         threshold: a score above is a positive prediction; None takes the largest of each row instead.
 
     >>> labels = [[1, 0], [0, 1], [0, 1]]
-    >>> FBetaScore(beta=2.0)(labels, [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]]).numpy().round(3).tolist()
-    [0.833, 0.556]
+    >>> FBetaScore(beta=2.0)(labels, [[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]]).numpy().round(3)
+    array([0.833, 0.556], dtype=float32)
     """
 
     _direction = "up"

@@ -21,7 +21,7 @@ class IoU(Metric):
         dtype: dtype of the counts, by default int32.
 
     >>> float(IoU(num_classes=2, target_class_ids=[0])([0, 0, 1, 1], [0, 1, 0, 1]))
-    0.3333333134651184
+    0.3333333432674408
     """
 
     _direction = "up"
