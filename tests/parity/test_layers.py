@@ -11,6 +11,8 @@ import kcore
 from layer_cases import CASES, MASK, X3, X4, Case
 
 keras = pytest.importorskip("keras")
+jax = pytest.importorskip("jax")
+jax.config.update("jax_disable_most_optimizations", True)  # compiling takes longer than the tiny inputs do
 # Keras itself uses what NumPy and JAX are giving up.
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning:keras")]
 # float32 on both sides, a few hundred products per element at most: a few dozen roundings of 6e-8 of values of order
