@@ -20,8 +20,8 @@ inline void for_chunks(const u32* seed, std::int64_t begin, std::int64_t end, Bo
   }
 }
 
-// PPND7 of the same paper, about 1e-7 relative. p >= 2^-33, what 31 random bits give: AS 241's third region (p < e^-25) is out of reach.
-// No branch, so it vectorizes.
+// PPND7 of the same paper, about 1e-7 relative. p >= 2^-33, what 31 random bits give: AS 241's third region (p < e^-25)
+// is out of reach. No branch, so it vectorizes.
 inline float lower_quantile_f32(float p) {
   const float q = p - 0.5f;
   const float r = 0.180625f - q * q;
