@@ -70,3 +70,9 @@ def test_embedding_gradient_sums_repeated_rows():
         tape.watch(table)
         y = ops.take(table, [[2, 0], [2, 2]], axis=0)
     assert np.asarray(tape.gradient(y, table))[:, 0].tolist() == [1, 0, 3]
+
+
+@pytest.mark.parametrize("name", ["nonzero", "unique", "bincount", "histogram"])
+def test_results_shaped_by_values_need_values(name):
+    with pytest.raises(ValueError, match=rf"\[{name}\] expected values: the shape of the result depends on them"):
+        getattr(ops, name)(kcore.Input((), dtype="int32"))

@@ -226,7 +226,7 @@ def multi_hot(
 def _segments(data: Any, segment_ids: Any, num_segments: int | None, op: str) -> tuple[Tensor, Tensor, int]:
     data, ids = as_tensor(data), _indices(segment_ids, op)
     if ids.ndim != 1 or data.ndim < 1 or ids.shape[0] != data.shape[0]:
-        raise ValueError(f"[{op}] expected segment_ids ({data.shape[:1]}) for data {data.shape}, received {ids.shape}")
+        raise ValueError(f"[{op}] expected segment_ids {data.shape[:1]} for data {data.shape}, received {ids.shape}")
     if num_segments is None:
         num_segments = int(np.asarray(ids).max()) + 1 if ids.size else 0
     return data, reshape(ids, (-1, 1)), int(num_segments)

@@ -200,6 +200,7 @@ def _values(x: Any, op: str) -> np.ndarray:
     return np.asarray(x)
 
 
+@public
 def nonzero(x: Any) -> tuple[Tensor, ...]:
     """The indices of the values that are not zero, an int32 tensor for each dimension.
 
@@ -209,6 +210,7 @@ def nonzero(x: Any) -> tuple[Tensor, ...]:
     return tuple(convert_to_tensor(i.astype("int32")) for i in np.nonzero(_values(x, "nonzero")))
 
 
+@public
 def unique(
     x: Any,
     sorted: bool = True,
@@ -255,6 +257,7 @@ def _resized(x: np.ndarray, size: int, axis: int, fill: Any) -> np.ndarray:
     return np.pad(x, [(0, size - n if i == axis else 0) for i in range(x.ndim)], constant_values=fill)
 
 
+@public
 def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = False) -> Tensor:
     """How often each non-negative integer occurs along the last axis, or the sum of its weights.
 
@@ -287,6 +290,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
     return convert_to_tensor(np.stack(counts) if values.ndim == 2 else counts[0])
 
 
+@public
 def histogram(x: Any, bins: int = 10, range: tuple[float, float] | None = None) -> tuple[Tensor, Tensor]:
     """How many values of x (n,) fall in each of `bins` equal intervals, and the bounds of those, both as floats.
 
