@@ -330,12 +330,12 @@ def test_flipped_bytes_never_crash(tmp_path):
         (model.save_weights if "weights" in name else model.save)(tmp_path / name)
         whole = bytearray((tmp_path / name).read_bytes())
         noise = np.random.default_rng(1)
-        for _ in range(15):
+        for _ in range(12):
             content = bytearray(whole)
             for position in noise.integers(0, len(content), 20):
                 content[position] ^= 0xFF
             (tmp_path / name).write_bytes(content)
-            with contextlib.suppress(ValueError, TypeError, KeyError, OSError, RuntimeError):
+            with contextlib.suppress(ValueError):
                 model.load_weights(tmp_path / name)
 
 

@@ -18,6 +18,7 @@ from kcore.saving.registration import (
     get_registered_object,
     register_keras_serializable,
 )
+from kcore.saving.scopes import enable_unsafe_deserialization
 from kcore.saving.serialization import deserialize_keras_object, serialize_keras_object
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = [
     "CustomObjectScope",
     "custom_object_scope",
     "deserialize_keras_object",
+    "enable_unsafe_deserialization",
     "get_custom_objects",
     "get_registered_name",
     "get_registered_object",

@@ -13,7 +13,7 @@ import h5py
 from kcore.saving import archive, legacy_h5
 from kcore.saving.atomic import may_write
 from kcore.saving.serialization import deserialize_keras_object, serialize_keras_object
-from kcore.saving.store import open_for_reading
+from kcore.saving.store import damage_as_error, open_for_reading
 
 _LEGACY = (".h5", ".hdf5")
 
@@ -156,10 +156,10 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
     if not legacy:
         archive.load_weights_file(model, path, skip_mismatch, skip or ())
         return
-    with open_for_reading(path) as file:
+    with open_for_reading(path) as file, damage_as_error("groups of weights"):
         group = file
         if "layer_names" not in file.attrs and "model_weights" in file:
-            group = file["model_weights"]
+            group = legacy_h5.subgroup(file, "model_weights")
         (legacy_h5.load_weights_by_name if by_name else legacy_h5.load_weights)(group, model, skip_mismatch)
 
 

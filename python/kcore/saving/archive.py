@@ -71,7 +71,7 @@ def save_folder(model: Any, path: str) -> None:
 
 def load_archive(file: Any, custom_objects: Any, compile: bool, safe_mode: bool) -> Any:
     """Reads a `.keras` file (a path or an open binary file) into a new model."""
-    with zipfile.ZipFile(file, "r") as archive:
+    with _opened(file, "load_model") as archive:
         model = _build(_member(archive, _CONFIG).decode("utf-8"), custom_objects, compile, safe_mode)
         if _WEIGHTS in archive.namelist():
             with open_for_reading(io.BytesIO(_member(archive, _WEIGHTS)), "load_model") as h5:
@@ -86,6 +86,13 @@ def load_folder(path: str, custom_objects: Any, compile: bool, safe_mode: bool) 
     with open_for_reading(os.path.join(path, _WEIGHTS), "load_model") as h5:
         state.load_state(model, h5)
     return model
+
+
+def _opened(file: Any, what: str) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(file, "r")
+    except (zipfile.BadZipFile, NotImplementedError) as e:
+        raise ValueError(f"[{what}] expected a .keras archive, received a file that is not ({e}): {file}") from e
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -107,7 +114,7 @@ def _member(archive: zipfile.ZipFile, name: str) -> bytes:
         )
     try:
         return archive.read(name)
-    except (zipfile.BadZipFile, OSError, EOFError) as e:
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as e:
         raise ValueError(f"[load_model] expected a whole {name}, received a damaged one ({e})") from e
 
 
@@ -138,13 +145,10 @@ def load_weights_file(model: Any, path: str, skip_mismatch: bool = False, skip: 
         with open_for_reading(path) as h5:
             state.load_state(model, h5, skip_mismatch, skip)
         return
-    try:
-        archive = zipfile.ZipFile(path, "r")
-    except zipfile.BadZipFile as e:
-        raise ValueError(
-            f"[load_weights] expected a .keras archive at {path}, received a file that is not ({e})"
-        ) from e
-    with archive, open_for_reading(io.BytesIO(_member(archive, _WEIGHTS))) as h5:
+    with (
+        _opened(path, "load_weights") as archive,
+        open_for_reading(io.BytesIO(_member(archive, _WEIGHTS))) as h5,
+    ):
         state.load_state(model, h5, skip_mismatch, skip)
 
 

@@ -15,7 +15,7 @@ from kcore.saving.archive import KERAS_VERSION
 from kcore.saving.atomic import atomic_path
 from kcore.saving.scopes import SafeModeScope
 from kcore.saving.state import restore
-from kcore.saving.store import open_for_reading, read_dataset, to_numpy
+from kcore.saving.store import damage_as_error, open_for_reading, read_dataset, to_numpy
 
 # HDF5 keeps an attribute in the object header, which holds 64 KiB; Keras splits lists of names above this size.
 _ATTRIBUTE_LIMIT = 64512
@@ -109,14 +109,16 @@ def load_model(path: Any, custom_objects: Any = None, compile: bool = True, safe
 
 def _read(file: h5py.File, custom_objects: Any, compile: bool, safe_mode: bool) -> Any:
     config = _json(file, "model_config")
-    if config is None or "model_weights" not in file:
+    with damage_as_error("groups of weights"):
+        complete = "model_weights" in file
+    if config is None or not complete:
         raise ValueError(
             f"[load_model] expected a legacy .h5 file with a model's configuration, received {file.filename} with "
             f"{sorted([*file.attrs, *file])}; weights alone are loaded with model.load_weights()"
         )
     with SafeModeScope(safe_mode):
         model = legacy_config.to_model(config, custom_objects, safe_mode)
-        load_weights(file["model_weights"], model)
+        load_weights(subgroup(file, "model_weights"), model)
         training = _json(file, "training_config") if compile else None
         if training is not None:
             model.compile(**legacy_config.compile_arguments(training, custom_objects))
@@ -127,7 +129,8 @@ def _read(file: h5py.File, custom_objects: Any, compile: bool, safe_mode: bool) 
 
 
 def _json(file: h5py.File, key: str) -> Any:
-    text = file.attrs.get(key)
+    with damage_as_error(f"the attribute {key}"):
+        text = file.attrs.get(key)
     if text is None:
         return None
     try:
@@ -141,7 +144,7 @@ def _load_optimizer(model: Any, file: h5py.File) -> None:
         return
     optimizer = model.optimizer
     optimizer.build(model.trainable_variables)
-    values = _read_list(file["optimizer_weights"])
+    values = _read_list(subgroup(file, "optimizer_weights"))
     shapes = [tuple(v.shape) for v in optimizer.variables]
     if shapes != [v.shape for v in values]:
         warnings.warn(
@@ -155,18 +158,21 @@ def _load_optimizer(model: Any, file: h5py.File) -> None:
 
 
 def _read_names(group: h5py.Group, key: str) -> list[str]:
-    chunks = [group.attrs[key]] if key in group.attrs else []
-    while key not in group.attrs and f"{key}{len(chunks)}" in group.attrs:
-        chunks.append(group.attrs[f"{key}{len(chunks)}"])
-    return [n.decode("utf8") if isinstance(n, bytes) else str(n) for chunk in chunks for n in chunk]
+    with damage_as_error(f"the names {key}"):
+        chunks = [group.attrs[key]] if key in group.attrs else []
+        while key not in group.attrs and f"{key}{len(chunks)}" in group.attrs:
+            chunks.append(group.attrs[f"{key}{len(chunks)}"])
+        return [n.decode("utf8") if isinstance(n, bytes) else str(n) for chunk in chunks for n in chunk]
 
 
 def _read_list(group: h5py.Group) -> list[np.ndarray]:
     return [read_dataset(group, name) for name in _read_names(group, "weight_names")]
 
 
-def _subgroup(group: h5py.Group, name: str) -> h5py.Group:
-    found = group.get(name)
+def subgroup(group: h5py.Group, name: str) -> h5py.Group:
+    """A group inside a group, which must be there."""
+    with damage_as_error(f"a group '{name}'"):
+        found = group.get(name)
     if not isinstance(found, h5py.Group):
         raise ValueError(f"[load_weights] expected a group '{group.name}/{name}', received {found}")
     return found
@@ -180,7 +186,7 @@ def load_weights(group: h5py.Group, model: Any, skip_mismatch: bool = False) -> 
     """
     _check_legacy(group)
     layers = [layer for layer in model.layers if legacy_weights(layer)]
-    stored = [(n, _read_list(_subgroup(group, n))) for n in _read_names(group, "layer_names")]
+    stored = [(n, _read_list(subgroup(group, n))) for n in _read_names(group, "layer_names")]
     stored = [(name, values) for name, values in stored if values]
     if len(stored) != len(layers):
         raise ValueError(
@@ -193,7 +199,7 @@ def load_weights(group: h5py.Group, model: Any, skip_mismatch: bool = False) -> 
             layer, legacy_weights(layer), values, f"layer '{layer.name}' ('{name}' in the file)", skip_mismatch
         )
     if _TOP in group:
-        plan += _pair(model, own_weights(model), _read_list(_subgroup(group, _TOP)), "the model itself", skip_mismatch)
+        plan += _pair(model, own_weights(model), _read_list(subgroup(group, _TOP)), "the model itself", skip_mismatch)
     _assign(plan)
 
 
@@ -204,10 +210,10 @@ def load_weights_by_name(group: h5py.Group, model: Any, skip_mismatch: bool = Fa
     for name in _read_names(group, "layer_names"):
         for layer in model.layers:
             if layer.name == name:
-                values = _read_list(_subgroup(group, name))
+                values = _read_list(subgroup(group, name))
                 plan += _pair(layer, legacy_weights(layer), values, f"layer '{name}'", skip_mismatch)
     if _TOP in group:
-        plan += _pair(model, own_weights(model), _read_list(_subgroup(group, _TOP)), "the model itself", skip_mismatch)
+        plan += _pair(model, own_weights(model), _read_list(subgroup(group, _TOP)), "the model itself", skip_mismatch)
     _assign(plan)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 
 from kcore.naming import to_snake_case
-from kcore.saving.store import ReadStore, WriteStore
+from kcore.saving.store import ReadStore, WriteStore, damage_as_error
 
 
 def _is_saveable(obj: Any) -> bool:
@@ -185,7 +185,8 @@ def _warn_unread(file: h5py.File, read: set[str]) -> None:
         if isinstance(item, h5py.Group) and name.endswith("/vars") and len(item) and name not in read:
             unread.append(name[: -len("/vars")])
 
-    file.visititems(visit)
+    with damage_as_error("layers"):
+        file.visititems(visit)
     # A model that is not compiled has no use for the optimizer; seed generators were stored by older Keras.
     unread = [n for n in unread if n.split("/")[0] != "optimizer" and "seed_generator" not in n]
     if unread:

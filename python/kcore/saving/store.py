@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,11 +55,12 @@ class ReadStore:
 
     def __init__(self, file: h5py.File, path: str):
         self.path = f"{path}/vars" if path else "vars"
-        group = file.get(self.path)
-        if group is None and "_layer_checkpoint_dependencies" in file:
-            # Keras 2.13 named the list of layers after its tracking attribute.
-            old = path.replace("layers", "_layer_checkpoint_dependencies")
-            group = file.get(f"{old}/vars")
+        with damage_as_error(f"weights at '{self.path}'"):
+            group = file.get(self.path)
+            if group is None and "_layer_checkpoint_dependencies" in file:
+                # Keras 2.13 named the list of layers after its tracking attribute.
+                old = path.replace("layers", "_layer_checkpoint_dependencies")
+                group = file.get(f"{old}/vars")
         if group is not None and not isinstance(group, h5py.Group):
             raise ValueError(f"[load_weights] expected a group at '{self.path}', received a dataset")
         self._group: Any = group if group is not None else {}
@@ -82,16 +84,32 @@ class ReadStore:
         return len(self._group)
 
 
+@contextlib.contextmanager
+def damage_as_error(what: str) -> Iterator[None]:
+    """Turns what h5py raises on missing and damaged parts of a file into a ValueError that says what was expected."""
+    try:
+        yield
+    except (KeyError, OSError, RuntimeError, TypeError, UnicodeDecodeError) as e:
+        raise ValueError(f"[load_weights] expected {what}, received a file that is damaged or lacks it ({e})") from e
+
+
 def read_dataset(group: h5py.Group, key: str) -> np.ndarray:
     """An array out of an untrusted file: no links to other files, and no more data than the file really holds.
 
     Raises:
-        ValueError: the entry is a link out of the file, is not an array, or declares far more than is stored.
+        ValueError: the entry is missing, damaged, a link out of the file, or declares far more than is stored.
     """
-    if isinstance(group.get(key, getlink=True), h5py.ExternalLink):
-        raise ValueError(f"[load_weights] expected an array at '{group.name}/{key}', received a link to another file")
-    dataset = group[key]
     where = f"'{group.name}/{key}'"
+    with damage_as_error(f"an array at {where}"):
+        if isinstance(group.get(key, getlink=True), h5py.ExternalLink):
+            raise ValueError(f"[load_weights] expected an array at {where}, received a link to another file")
+        values = _checked(group[key], where)
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"[load_weights] expected numbers at {where}, received {values.dtype}")
+    return values
+
+
+def _checked(dataset: Any, where: str) -> np.ndarray:
     if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
         raise ValueError(f"[load_weights] expected an array at {where}, received {dataset}")
     if dataset.external or dataset.is_virtual:
@@ -106,10 +124,7 @@ def read_dataset(group: h5py.Group, key: str) -> np.ndarray:
         # bfloat16 is the upper half of a float32; h5py shows it as two opaque bytes.
         bits = np.frombuffer(np.ascontiguousarray(dataset[()]).tobytes(), np.uint16)
         return (bits.astype(np.uint32) << 16).view(np.float32).reshape(dataset.shape)
-    values = np.array(dataset)
-    if values.dtype.kind not in "biuf":
-        raise ValueError(f"[load_weights] expected numbers at {where}, received {values.dtype}")
-    return values
+    return np.array(dataset)
 
 
 def open_for_reading(path: Any, what: str = "load_weights") -> h5py.File:

@@ -57,7 +57,7 @@ def model_to_dot(
         "show_trainable": show_trainable,
     }
     if subgraph:
-        graph = pydot.Cluster(graph_name=_quote(model.name), label=_quote(model.name), style="dashed")
+        graph = pydot.Cluster(graph_name=_id(model), label=_quote(model.name), style="dashed")
     else:
         graph = pydot.Dot(rankdir=rankdir, dpi=dpi, splines=splines, bgcolor="white")
         graph.set_node_defaults(shape="box", style="rounded", fontname="Helvetica")
@@ -121,7 +121,7 @@ def _label(
     if show_layer_activations and activation is not None:
         lines.append(f"activation: {getattr(activation, '__name__', activation)}")
     if show_shapes:
-        lines.append(f"input: {_shape(layer, 'input')}  output: {_shape(layer, 'output')}")
+        lines += [f"{side}: {shape}" for side in ("input", "output") if (shape := _shape(layer, side))]
     if show_dtype:
         lines.append(f"dtype: {getattr(layer, 'dtype', '?')}")
     if show_trainable and layer.weights:
@@ -133,7 +133,7 @@ def _shape(layer: Any, side: str) -> str:
     try:
         value = getattr(layer, side)
     except Exception:  # a layer called several times, or never symbolically, has no single input
-        return "?"
+        return ""
     values = value if isinstance(value, (list, tuple)) else [value]
     return ", ".join(str(tuple(v.shape)) for v in values)
 
