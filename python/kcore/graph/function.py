@@ -49,6 +49,16 @@ class Function(Operation):
         """The operations, inputs first."""
         return list(self._operations)
 
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """The inputs, flat."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        """The outputs, flat."""
+        return self._outputs
+
     def call(self, inputs: Any) -> Any:
         """The outputs for values of the inputs, in the structure of `outputs`."""
         tree.assert_same_paths(self._inputs_struct, inputs)

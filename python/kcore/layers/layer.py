@@ -100,6 +100,7 @@ class Layer(State, Operation):
                 "sublayers that are not built. Implement `build()`, or call the layer on data.",
                 stacklevel=2,
             )
+        self.built = True
 
     build.is_default = True
 

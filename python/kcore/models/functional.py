@@ -85,16 +85,6 @@ class Functional(Function, Model):
         raise AttributeError("`Model.layers` is reserved: it lists the layers. Use another name for the attribute.")
 
     @property
-    def inputs(self) -> list[KerasTensor]:
-        """The inputs, flat."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> list[KerasTensor]:
-        """The outputs, flat."""
-        return self._outputs
-
-    @property
     def input(self) -> Any:
         """The inputs as they were given."""
         return self._inputs_struct

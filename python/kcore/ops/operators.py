@@ -62,6 +62,7 @@ def install(cls: type) -> None:
     cls.__getitem__ = lambda self, key: indexing.get_item(self, key)
     cls.astype = lambda self, dtype: elementwise.cast(self, dtype)
     cls.reshape = lambda self, *dims: shape.reshape(self, dims[0] if len(dims) == 1 else dims)
+    cls.squeeze = lambda self, axis=None: shape.squeeze(self, axis)
     cls.T = property(lambda self: shape.transpose(self))
 
 
