@@ -232,8 +232,8 @@ def test_losses_are_those_of_the_last_call():
     holder = Holder()
     for _ in range(2):
         holder(X)
-    # sum of X; l1 of the outputs; 0.01 * three squared ones
-    np.testing.assert_allclose([float(x) for x in holder.losses], [15.0, 15.0, 0.03], rtol=1e-6)
+    # sum of X; l1 of the outputs per sample; 0.01 * three squared ones
+    np.testing.assert_allclose([float(x) for x in holder.losses], [15.0, 7.5, 0.03], rtol=1e-6)
     assert len(holder.penalty.losses) == 1
     holder.dense.trainable = False
     assert len(holder.losses) == 2
