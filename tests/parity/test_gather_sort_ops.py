@@ -64,6 +64,7 @@ CALLS = [
     ("histogram", (X[0, 0],), {"bins": 4, "range": (-1.0, 1.0)}),
     ("segment_sum", (X, np.array([2, 0, 2, 1])), {"num_segments": 4}),
     ("segment_max", (X, np.array([2, 0, 2, 1])), {"num_segments": 4}),
+    ("segment_prod", (X, np.array([2, 0, 2, 1])), {"num_segments": 4}),
     ("segment_min", (TIES, np.array([2, 0, 2])), {"num_segments": 4}),
 ]
 

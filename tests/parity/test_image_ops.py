@@ -76,3 +76,27 @@ def test_rgb_to_grayscale():
     check("rgb_to_grayscale", X)
     check("rgb_to_grayscale", BYTES, atol=1)
     check("rgb_to_grayscale", np.transpose(X, (0, 3, 1, 2)), data_format="channels_first")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"size": 3},
+        {"size": (2, 3), "strides": 2},
+        {"size": 3, "strides": (2, 1), "padding": "same"},
+        {"size": 2, "strides": 1, "dilation_rate": 2},
+        {"size": 3, "strides": 1, "dilation_rate": 2, "padding": "same"},
+        {"size": (4, 2), "padding": "same"},
+    ],
+)
+def test_extract_patches(options):
+    check("extract_patches", X, **options)
+    check("extract_patches", X[0], **options)
+
+
+def test_hsv():
+    x = rng.random((2, 5, 6, 3)).astype("float32")
+    x[0, 0, :3] = [[0, 0, 0], [1, 1, 1], [0.5, 0.5, 0.2]]
+    check("rgb_to_hsv", x)
+    check("hsv_to_rgb", x)
+    np.testing.assert_allclose(np.asarray(ops.image.hsv_to_rgb(ops.image.rgb_to_hsv(x))), x, atol=1e-6)

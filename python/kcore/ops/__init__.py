@@ -130,6 +130,7 @@ from kcore.ops.gather import (
     scatter_update,
     segment_max,
     segment_min,
+    segment_prod,
     segment_sum,
     slice_update,
     take,

@@ -257,6 +257,13 @@ def segment_min(data: Any, segment_ids: Any, num_segments: int | None = None, so
     return scatter_update(_full(count, data, 1), ids, data, "min")
 
 
+@public
+def segment_prod(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Tensor:
+    """The products of the rows of each segment; 1 for an empty one."""
+    data, ids, count = _segments(data, segment_ids, num_segments, "segment_prod")
+    return scatter_update(full_of((count, *data.shape[1:]), 1.0, data.dtype), ids, data, "mul")
+
+
 def _full(count: int, data: Tensor, sign: int) -> Tensor:
     if is_floating(data.dtype):
         return full_of((count, *data.shape[1:]), sign * float("inf"), data.dtype)
