@@ -211,3 +211,10 @@ def test_what_a_list_in_a_config_means():
     out = operation(np.ones((2, 4, 5), "float32"), [slice(None), 0])
     assert out.shape == (2, 5)
     assert symbolic_call(ops.get_item.__wrapped__, (x, (slice(None), 1)), {}).shape == (None, 5)
+
+
+def test_ops_go_by_the_names_of_their_keras_modules():
+    assert ops.nn.softmax is ops.softmax and ops.numpy.mean is ops.mean
+    for namespace in (ops.nn, ops.numpy):
+        with pytest.raises(AttributeError, match="no_such_op"):
+            _ = namespace.no_such_op

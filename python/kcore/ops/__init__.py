@@ -5,8 +5,16 @@ Receives tensors, variables, NumPy arrays and numbers from everything above; han
 or anything else above.
 """
 
-from kcore.ops import image, optim, random, rnn
-from kcore.ops import operators  # noqa: F401  gives Tensor its operators
+from kcore.autograd import custom_gradient
+from kcore.ops import (
+    image,
+    nn,
+    numpy,
+    operators,  # noqa: F401  gives Tensor its operators
+    optim,
+    random,
+    rnn,
+)
 from kcore.ops.conv import (
     conv,
     conv_transpose,
@@ -32,6 +40,7 @@ from kcore.ops.core import (
 )
 from kcore.ops.creation import (
     arange,
+    array,
     empty,
     eye,
     full,

@@ -16,6 +16,16 @@ def _dims(shape: Any) -> tuple[int, ...]:
     return (int(shape),) if np.ndim(shape) == 0 else tuple(int(d) for d in shape)
 
 
+@public
+def array(x: Any, dtype: Any = None) -> Tensor:
+    """A Tensor of the values of `x`: convert_to_tensor by the name it has in NumPy.
+
+    >>> kcore.ops.array([1, 2]).shape
+    (2,)
+    """
+    return convert_to_tensor(x, dtype)
+
+
 def zeros(shape: Any, dtype: Any = None) -> Tensor:
     """An array of zeros.
 

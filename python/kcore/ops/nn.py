@@ -162,3 +162,12 @@ def sparsemax(x: Any, axis: int = -1) -> Tensor:
     kept = ew.cast(ranks * largest_first + 1 > running_sums, x.dtype)
     total = reduce.sum(kept * running_sums, axis=axis, keepdims=True)
     return ew.relu(x - (total - 1) / reduce.sum(kept, axis=axis, keepdims=True))
+
+
+def __getattr__(name: str) -> Any:
+    # Scripts say ops.nn.softmax; the other families' functions are found here, too.
+    from kcore import ops
+
+    if not name.startswith("_") and name in vars(ops):
+        return getattr(ops, name)
+    raise AttributeError(f"module 'kcore.ops.nn' has no attribute {name!r}")
