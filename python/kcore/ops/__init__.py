@@ -10,7 +10,7 @@ from kcore.ops import (
     image,
     nn,
     numpy,
-    operators,  # noqa: F401  gives Tensor its operators
+    operators,  # gives Tensor its operators
     optim,
     random,
     rnn,
