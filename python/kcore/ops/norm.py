@@ -51,20 +51,23 @@ def batch_norm_inference_vjp(x, mean, variance, gamma, beta, epsilon):
     return y if beta is None else ew.add(y, beta)
 
 
-def batch_norm_train(
-    x: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Normalizes x (..., C) with its own statistics.
+def batch_norm_train(x: Any, gamma: Any, beta: Any, epsilon: float, axis: int = -1) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalizes x with its own statistics; the fused form of `moments` and `batch_normalization`.
 
     Args:
-        x: Float tensor of at least 2 dimensions.
-        gamma, beta: (C,) or None.
+        x: Floats, of at least 2 dimensions.
+        gamma, beta: (n,) where n is the length of x along `axis`, or None.
         epsilon: Added to the variance.
+        axis: The axis that has its own mean and variance.
 
     Returns:
-        y of the shape of x, and the mean and (biased) variance (C,) over all axes but the last.
+        y of the shape of x, and the mean and (biased) variance (n,) over all other axes.
     """
-    return apply("batch_norm_train", (x, gamma, beta), {"epsilon": float(epsilon)})
+    x = as_float(x)
+    axis = normalize_axis(axis, x.ndim, "batch_norm_train")
+    moved = moveaxis(x, axis, -1)  # (..., n)
+    y, mean, variance = apply("batch_norm_train", (moved, *_like(x, gamma, beta)), {"epsilon": float(epsilon)})
+    return moveaxis(y, -1, axis), mean, variance
 
 
 @vjp("batch_norm_train")

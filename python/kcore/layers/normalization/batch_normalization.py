@@ -6,6 +6,7 @@ from kcore import ops
 from kcore.autograd import config
 from kcore.layers.input_spec import InputSpec
 from kcore.layers.options import BuiltinLayer, add_weight
+from kcore.ops.norm import batch_norm_train
 
 
 class BatchNormalization(BuiltinLayer):
@@ -88,21 +89,26 @@ class BatchNormalization(BuiltinLayer):
                 f"[BatchNormalization] expected a mask with one axis less than the input of shape {tuple(inputs.shape)}, "
                 f"received shape {tuple(mask.shape)}"
             )
-        if not (training and self.trainable):
-            mean, variance = self.moving_mean, self.moving_variance
+        if training and self.trainable and mask is None:
+            y, mean, variance = batch_norm_train(inputs, self.gamma, self.beta, self.epsilon, self.axis)
+            self._follow(mean, variance)
+            return y
+        if training and self.trainable:
+            mean, variance = self._masked_moments(inputs, mask)
+            self._follow(mean, variance)
         else:
-            mean, variance = self._moments(inputs, mask)
-            keep = self.momentum
-            for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                moving.assign(ops.add(ops.multiply(moving, keep), ops.multiply(now, 1.0 - keep)))
+            mean, variance = self.moving_mean, self.moving_variance
         return ops.batch_normalization(
             inputs, mean, variance, axis=self.axis, offset=self.beta, scale=self.gamma, epsilon=self.epsilon
         )
 
-    def _moments(self, inputs, mask):
-        """Mean and variance of the batch, each `(input_shape[axis],)`."""
-        if mask is None:
-            return ops.moments(inputs, axes=self._other_axes, synchronized=self.synchronized)
+    def _follow(self, mean, variance):
+        keep = self.momentum
+        for moving, now in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(ops.add(ops.multiply(moving, keep), ops.multiply(now, 1.0 - keep)))
+
+    def _masked_moments(self, inputs, mask):
+        """Mean and variance of the steps that the mask keeps, each `(input_shape[axis],)`."""
         weights = ops.expand_dims(ops.cast(mask, inputs.dtype), -1)  # (batch, ..., 1)
         over = {"axis": self._other_axes, "keepdims": True}
         # epsilon: a batch that is masked altogether must not divide by zero
