@@ -404,6 +404,43 @@ def test_subclassed_models(tmp_path):
             np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
+def cell_class(k):
+    """A user's recurrent cell, for either library."""
+
+    class Cell(k.layers.Layer):
+        def __init__(self, units, **kwargs):
+            super().__init__(**kwargs)
+            self.units = self.state_size = self.output_size = units
+
+        def build(self, input_shape):
+            self.kernel = self.add_weight(shape=(input_shape[-1], self.units), name="kernel")
+            self.recurrent = self.add_weight(shape=(self.units, self.units), name="recurrent", initializer="orthogonal")
+
+        def call(self, inputs, states):
+            h = k.ops.tanh(k.ops.matmul(inputs, self.kernel) + k.ops.matmul(states[0], self.recurrent))
+            return h, [h]
+
+        def get_config(self):
+            return {**super().get_config(), "units": self.units}
+
+    return Cell
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5"])
+def test_cells_written_by_users(tmp_path, name):
+    x = rng.normal(size=(2, 5, 3)).astype("float32")
+    for writer, reader in ((kcore, keras), (keras, kcore)):
+        inputs = writer.Input((5, 3))
+        masked = writer.layers.Masking()(inputs)
+        outputs = writer.layers.RNN(cell_class(writer)(4), return_sequences=True, go_backwards=True)(masked)
+        model = writer.Model(inputs, writer.layers.GRU(2, unroll=True)(outputs))
+        model.save(tmp_path / name)
+        with pytest.raises((TypeError, ValueError), match="Cell"):
+            reader.models.load_model(tmp_path / name)
+        back = reader.models.load_model(tmp_path / name, custom_objects={"Cell": cell_class(reader)})
+        np.testing.assert_allclose(np.asarray(back(x)), np.asarray(model(x)), atol=1e-5, rtol=1e-5)
+
+
 OBJECTS = [
     lambda k: k.initializers.VarianceScaling(2.0, "fan_out", "uniform", seed=3),
     lambda k: k.initializers.Constant(0.3),
