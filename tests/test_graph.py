@@ -218,3 +218,16 @@ def test_ops_go_by_the_names_of_their_keras_modules():
     for namespace in (ops.nn, ops.numpy):
         with pytest.raises(AttributeError, match="no_such_op"):
             _ = namespace.no_such_op
+
+
+def test_sublayers_may_have_any_usual_width():
+    class Net(kcore.Model):
+        def __init__(self):
+            super().__init__()
+            self.wide, self.head = kcore.layers.Dense(840), kcore.layers.Dense(1680)
+
+        def call(self, x):
+            return self.head(self.wide(x))
+
+    assert Net()(kcore.Input((None, 3))).shape == (None, None, 1680)
+    assert compute_output_spec(lambda x: x + 1, KerasTensor((None,) * 5)).shape == (None,) * 5

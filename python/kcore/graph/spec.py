@@ -11,9 +11,11 @@ from kcore import _core, tree
 from kcore.autograd import Tensor, Variable
 from kcore.graph.keras_tensor import KerasTensor, any_keras_tensor
 
-# Divisible by all small numbers, so that Reshape((-1, 6)) of an unknown size works, and large enough for any window; the
-# product of six of them still fits 64 bits.
-_SIZES = (840, 1680)
+# Divisible by all small numbers, so that Reshape((-1, 6)) of an unknown size works; large enough for any window; and no
+# likely width of a layer, because sublayers that are built on the way take these sizes for None.
+_SIZES = (10080, 20160)
+# Where four sizes or more are unknown, so that an array's bytes still fit 64 bits.
+_SMALL_SIZES = (840, 1680)
 _local = threading.local()
 
 
@@ -21,11 +23,6 @@ def symbolic_sizes() -> tuple[int, ...]:
     """The size that stands for None while shapes are inferred; empty otherwise."""
     size = getattr(_local, "size", None)
     return () if size is None else (size,)
-
-
-def in_symbolic_scope() -> bool:
-    """True while shapes are inferred: nothing computed now has a value."""
-    return getattr(_local, "size", None) is not None
 
 
 def compute_output_spec(function: Callable, *args: Any, **kwargs: Any) -> Any:
@@ -38,16 +35,16 @@ def compute_output_spec(function: Callable, *args: Any, **kwargs: Any) -> Any:
     (3, None)
     """
     leaves = tree.flatten((list(args), dict(kwargs)))
-    unknown = any(isinstance(leaf, KerasTensor) and None in leaf.shape for leaf in leaves)
-    try:
-        first = _run(function, args, kwargs, _SIZES[0])
-    except Exception as error:
-        if unknown:
-            _restore_unknown(error, lambda: _run(function, args, kwargs, _SIZES[1]))
-        raise
+    unknown = max((leaf.shape.count(None) for leaf in leaves if isinstance(leaf, KerasTensor)), default=0)
     if not unknown:
-        return tree.map_structure(_like, first)
-    return tree.map_structure(_merge, first, _run(function, args, kwargs, _SIZES[1]))
+        return tree.map_structure(_like, _run(function, args, kwargs, None))
+    sizes = _SIZES if unknown < 4 else _SMALL_SIZES
+    try:
+        first = _run(function, args, kwargs, sizes[0])
+    except Exception as error:
+        _restore_unknown(error, lambda: _run(function, args, kwargs, sizes[1]))
+        raise
+    return tree.map_structure(_merge, first, _run(function, args, kwargs, sizes[1]))
 
 
 def _restore_unknown(error: Exception, again: Callable) -> None:
@@ -65,7 +62,7 @@ def _restore_unknown(error: Exception, again: Callable) -> None:
         return
 
 
-def _run(function: Callable, args: tuple, kwargs: dict, size: int) -> Any:
+def _run(function: Callable, args: tuple, kwargs: dict, size: int | None) -> Any:
     def concrete(leaf: Any) -> Any:
         if not isinstance(leaf, KerasTensor):
             return leaf
@@ -77,7 +74,7 @@ def _run(function: Callable, args: tuple, kwargs: dict, size: int) -> Any:
         return tensor
 
     outer = getattr(_local, "size", None)
-    _local.size = size
+    _local.size = outer if size is None else size
     try:
         if any_keras_tensor(args, kwargs):
             args = tuple(tree.map_structure(concrete, arg) for arg in args)
@@ -96,8 +93,8 @@ def _merge(a: Any, b: Any) -> Any:
         return a
     if len(a.shape) != len(b.shape):
         raise ValueError(
-            f"[compute_output_spec] expected a rank that does not depend on the unknown sizes, received {a.shape} and "
-            f"{b.shape} for the sizes {_SIZES}"
+            f"[compute_output_spec] expected a rank that does not depend on the unknown sizes, received shapes {a.shape} "
+            f"and {b.shape}"
         )
     return KerasTensor([m if m == n else None for m, n in zip(a.shape, b.shape)], _name(a.dtype))
 
