@@ -60,6 +60,25 @@ def masked(k):
     return k.Model(x, k.layers.Dense(1)(h))
 
 
+def nested_outputs(k):
+    x = k.Input((4,), name="x")
+    return k.Model(x, {"u": k.layers.Dense(3, name="a")(x), "v": [k.layers.Dense(1, name=n)(x) for n in "bc"]})
+
+
+def unnamed_outputs(k):
+    class Pair(k.Model):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = k.layers.Dense(3, activation="softmax"), k.layers.Dense(1)
+
+        def call(self, inputs):
+            return [self.a(inputs), self.b(inputs)]
+
+    pair = Pair()
+    pair(np.zeros((1, 4), "float32"))
+    return pair
+
+
 def subclassed(k):
     class Net(k.Model):
         def __init__(self):
@@ -193,6 +212,16 @@ CASES = {
     ),
     "one_of_two_losses": (two_outputs, {"loss": [DENSE, None]}, X, [ONE_HOT, TARGET], {}),
     "one_loss_for_all": (two_outputs, {"loss": "mse", "metrics": ["mae", "mse"]}, X, [ONE_HOT, TARGET], {}),
+    "nested_outputs": (
+        nested_outputs, {"loss": {"u": "mse", "v": ["mae", "mse"]}}, X, {"u": ONE_HOT, "v": [TARGET, TARGET]}, {},
+    ),
+    "unnamed_outputs": (
+        unnamed_outputs, {"loss": ["mse", "mae"], "metrics": [["mae"], ["mse"]]}, X, [ONE_HOT, TARGET], {},
+    ),
+    "the_same_metric_twice": (
+        two_outputs, {"loss": "mse", "metrics": {"a": "mae"}, "weighted_metrics": {"a": ["mae", "mse"], "b": "mse"}},
+        X, [ONE_HOT, TARGET], {"sample_weight": WEIGHTS},
+    ),
     "dict_inputs": (two_inputs, {"loss": "mse", "metrics": ["mae"]}, {"u": X[:, :2], "v": X[:, 2:]}, TARGET, {}),
     "masked": (masked, {"loss": "mse"}, SEQUENCES, STEPS, {}),
     "weights_of_steps": (

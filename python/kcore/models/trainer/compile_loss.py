@@ -32,7 +32,7 @@ class CompileLoss:
         output_names: names of the outputs of a Functional model.
 
     Attributes:
-        metrics: a Mean per loss, named "<output>_loss", if there are several.
+        metrics: a Mean per loss, if there are several: "<output>_loss", or by the loss where outputs have no names.
     """
 
     def __init__(self, loss: Any, loss_weights: Any = None, output_names: list[str] | None = None):
@@ -80,7 +80,7 @@ class CompileLoss:
             tracker = None
             if len(used) > 1:
                 name = outputs.names[i]
-                tracker = metrics.Mean(name=f"{name}_loss" if name is not None else f"loss_{i}")
+                tracker = metrics.Mean(name=f"{name if name is not None else _name_of(found[i])}_loss")
                 self.metrics.append(tracker)
             self._parts.append((i, _as_loss(found[i]), weights[i], tracker))
         self._outputs = outputs
@@ -133,6 +133,12 @@ class CompileLoss:
         if len(flat) == 1 and not isinstance(sample_weight, dict):
             return flat * self._outputs.count
         return self._outputs.flatten_data("sample_weight", sample_weight, partial=True)
+
+
+def _name_of(loss: Any) -> str:
+    return (
+        loss if isinstance(loss, str) else getattr(loss, "name", None) or getattr(loss, "__name__", type(loss).__name__)
+    )
 
 
 def _as_loss(loss: Any) -> losses.Loss:

@@ -77,11 +77,10 @@ class CompileMetrics(Metric):
             for i, group in enumerate(_groups(outputs, given, "weighted_metrics" if weighted else "metrics")):
                 for identifier in _members(group):
                     metric = _resolve(identifier, targets[i], predictions[i])
-                    name = metric.name
-                    if outputs.count > 1:
-                        name = f"{outputs.names[i] if outputs.names[i] is not None else i}_{name}"
+                    prefix = "" if outputs.count == 1 or outputs.names[i] is None else f"{outputs.names[i]}_"
+                    name = prefix + metric.name
                     if name in taken and weighted:
-                        name = f"weighted_{name}"
+                        name = f"{prefix}weighted_{metric.name}"
                     base, number = name, 1
                     while name in taken:
                         name, number = f"{base}_{number}", number + 1

@@ -77,10 +77,9 @@ class Compiling:
         if jit_compile not in ("auto", True, False, None):
             raise ValueError(f'[compile] expected jit_compile to be True, False or "auto", received {jit_compile!r}')
         optimizer = optimizers.get(optimizer)
-        if isinstance(metrics, str):
-            metrics = [metrics]
-        if isinstance(weighted_metrics, str):
-            weighted_metrics = [weighted_metrics]
+        for name, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
+            if given is not None and not isinstance(given, (list, tuple, dict)):
+                raise ValueError(f"[compile] expected {name} to be a list, tuple or dict, received {given!r}")
         names = getattr(self, "output_names", None)
         compiled = Compiled(optimizer, loss, loss_weights, metrics, weighted_metrics, names)
         set_attribute = object.__setattr__

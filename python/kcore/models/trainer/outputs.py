@@ -27,7 +27,8 @@ class Outputs:
         self.is_single = self.count == 1 and not isinstance(y_pred, dict)
         own = output_names if output_names and len(output_names) == self.count else [None] * self.count
         if isinstance(y_pred, dict):
-            own = ["/".join(map(str, path)) for path in paths]
+            own = ["/".join(_part(key, name) for key in path) for path, name in zip(paths, own)]
+        self._paths = ["/".join(map(str, path)) for path in paths]
         self.layer_names: list[str | None] = list(output_names or ())
         self.names: list[str | None] = own
 
@@ -63,8 +64,9 @@ class Outputs:
             raise ValueError(
                 f"[{what}] expected a list for outputs without names, received a dict with keys {list(value)}"
             )
-        if any(isinstance(child, dict) for child in value.values()):  # nested outputs: a path is a name
-            value = {"/".join(map(str, path)): leaf for path, leaf in tree.flatten_with_path(value)}
+        if any("/" in path for path in self._paths):  # nested outputs: a path is a name
+            value = dict(_paths(value, is_leaf))
+            names = self._paths
         for key in value:
             if key not in names:
                 near = difflib.get_close_matches(str(key), names, n=1)
@@ -81,6 +83,18 @@ class Outputs:
 
     def _label(self) -> Any:
         return [name if name is not None else i for i, name in enumerate(self.names)]
+
+
+def _part(key: Any, name: str | None) -> str:
+    """A key as part of a name: a place in a list goes by the name of its output."""
+    return name if isinstance(key, int) and name is not None else str(key)
+
+
+def _paths(value: Any, is_leaf: Any, path: str = "") -> list[tuple[str, Any]]:
+    if is_leaf(value) and path:
+        return [(path, value)]
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return [pair for key, child in items for pair in _paths(child, is_leaf, f"{path}/{key}" if path else str(key))]
 
 
 def is_data(value: Any) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from kcore import tree
 from kcore.autograd import GradientTape, Tensor, Variable
 from kcore.callbacks import CallbackList, History
+from kcore.models.trainer.compile_metrics import CompileMetrics
 from kcore.models.trainer.compiling import Compiling, sparse_losses
 from kcore.models.trainer.data import (
     ArrayData,
@@ -357,16 +358,14 @@ class Trainer(Compiling):
                 )
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
-        """The values of the logs: those of `metrics` by their own names first, then the others as they were declared."""
-        names = [name for name in self.metrics_names if name in logs]
-        declared = [name for name in self._declared_names() if name in logs and name not in names]
-        rest = [name for name in logs if name not in names and name not in declared]
-        values = [logs[name] for name in [*names, *declared, *rest]]
+        """The values of the logs: those that `metrics` name, in their order, then the others by their names."""
+        names: list[str] = []
+        for metric in self.metrics:
+            names += [part.name for part in metric.metrics] if isinstance(metric, CompileMetrics) else [metric.name]
+        values = [logs[name] for name in names if name in logs] + [
+            logs[name] for name in sorted(logs) if name not in names
+        ]
         return values[0] if len(values) == 1 else values
-
-    def _declared_names(self) -> list[str]:
-        compiled = self._compiled.compile_metrics
-        return list(compiled.result()) if compiled is not None and compiled.built else []
 
 
 class _Reader:
