@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 
-# How long OpenMP threads spin for the next op before they sleep. The default of libgomp, milliseconds, makes programs that share
-# their CPUs with others many times slower: every spinning thread takes a time slice from one that has work. A few ten
-# microseconds bridge the gap between two ops.
+# How long OpenMP threads spin for the next op before they sleep. By default, libgomp spins for milliseconds, and programs
+# that share their CPUs with others become many times slower: every spinning thread takes a time slice from one that has
+# work. A few ten microseconds bridge the gap between two ops.
 _SPIN = ("GOMP_SPINCOUNT", "2000")
 
 

@@ -1,8 +1,9 @@
 // The op contract: typed calls, inference on its own, and the checks every call goes through.
+#include "kcore/ops.h"
+
 #include <vector>
 
 #include "check.h"
-#include "kcore/ops.h"
 #include "ops/op.h"
 
 using namespace kcore;
@@ -27,7 +28,8 @@ static void test_errors() {
   std::vector<double> d(6);
   CHECK_THROWS(run(ops::add{}, {{a.data(), {2, 3}}, {a.data(), {3, 2}}}, {{y.data(), {2, 3}}}),
                "[add] expected shapes that broadcast, received (2, 3) and (3, 2)");
-  CHECK_THROWS(run(ops::add{}, {{a.data(), {6}}, {d.data(), {6}}}, {{y.data(), {6}}}), "[add] expected b of the same dtype");
+  CHECK_THROWS(run(ops::add{}, {{a.data(), {6}}, {d.data(), {6}}}, {{y.data(), {6}}}),
+               "[add] expected b of the same dtype");
   CHECK_THROWS(run(ops::exp{}, {{a.data(), {6}}}, {{y.data(), {5}}}), "[exp] expected output 0");
   CHECK_THROWS(run(ops::exp{}, {}, {{y.data(), {5}}}), "[exp] expected a tensor for x");
   CHECK_THROWS(run(ops::exp{}, {{a.data(), {6}}, {a.data(), {6}}}, {{y.data(), {6}}}), "at most 1 inputs");

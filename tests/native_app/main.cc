@@ -28,8 +28,7 @@ bool check_matmul() {
   std::vector<double> want(y.size());
   for (std::int64_t i = 0; i < m; ++i)
     for (std::int64_t j = 0; j < n; ++j)
-      for (std::int64_t p = 0; p < k; ++p)
-        want[i * n + j] += double{a[i * k + p]} * double{b[p * n + j]};
+      for (std::int64_t p = 0; p < k; ++p) want[i * n + j] += double{a[i * k + p]} * double{b[p * n + j]};
   return same("matmul", y, want);
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -146,7 +147,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Tensor]:
         edges = [i * (n // parts) for i in range(parts + 1)]
     else:
         edges = [0, *(max(0, i + n if i < 0 else min(i, n)) for i in _ints(indices_or_sections)), n]
-    return [_window(x, axis, a, max(b - a, 0)) for a, b in zip(edges, edges[1:])]
+    return [_window(x, axis, a, max(b - a, 0)) for a, b in itertools.pairwise(edges)]
 
 
 @public
