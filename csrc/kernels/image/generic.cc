@@ -27,8 +27,15 @@ T bounded(T x) {
   return x > -limit ? (x < limit ? x : limit) : -limit;
 }
 
-// Calls visit(output offset, pixel or -1, weight) for each of the pixels an output is made of.
-template <class T, class Visit>
+// The pixels an output is made of: offsets, -1 for the fill value, and weights.
+template <class T, int taps>
+struct Samples {
+  std::int64_t pixel[taps];
+  T weight[taps];
+};
+
+// Calls visit(output offset, samples) for each output pixel.
+template <class T, int taps, class Visit>
 void for_samples(const AffineImage<T>& image, Visit&& visit) {
   const T* t = image.transform;
   const std::int64_t height = image.height, width = image.width;
@@ -42,36 +49,48 @@ void for_samples(const AffineImage<T>& image, Visit&& visit) {
       const T k = t[6] * px + t[7] * py + T(1);
       const T x = bounded((t[0] * px + t[1] * py + t[2]) / k), y = bounded((t[3] * px + t[4] * py + t[5]) / k);
       const std::int64_t at = (row * width + column) * image.channels;
-      if (!image.bilinear) {
-        visit(at, pixel(static_cast<std::int64_t>(__builtin_round(y)), static_cast<std::int64_t>(__builtin_round(x))),
-              T(1));
-        continue;
+      if constexpr (taps == 1) {
+        const auto r = static_cast<std::int64_t>(__builtin_round(y)), c = static_cast<std::int64_t>(__builtin_round(x));
+        visit(at, Samples<T, 1>{{pixel(r, c)}, {T(1)}});
+      } else {
+        const T x0 = floor_of(x), y0 = floor_of(y), fx = x - x0, fy = y - y0;
+        const auto r = static_cast<std::int64_t>(y0), c = static_cast<std::int64_t>(x0);
+        visit(at, Samples<T, 4>{{pixel(r, c), pixel(r, c + 1), pixel(r + 1, c), pixel(r + 1, c + 1)},
+                                {(T(1) - fy) * (T(1) - fx), (T(1) - fy) * fx, fy * (T(1) - fx), fy * fx}});
       }
-      const T x0 = floor_of(x), y0 = floor_of(y), fx = x - x0, fy = y - y0;
-      const auto r = static_cast<std::int64_t>(y0), c = static_cast<std::int64_t>(x0);
-      visit(at, pixel(r, c), (T(1) - fy) * (T(1) - fx));
-      visit(at, pixel(r, c + 1), (T(1) - fy) * fx);
-      visit(at, pixel(r + 1, c), fy * (T(1) - fx));
-      visit(at, pixel(r + 1, c + 1), fy * fx);
     }
   }
 }
 
+template <class T, int taps>
+void affine_of(const AffineImage<T>& image, const T* x, T* y) {
+  for_samples<T, taps>(image, [&](std::int64_t at, const Samples<T, taps>& s) {
+    for (std::int64_t c = 0; c < image.channels; ++c) {
+      T sum = T(0);
+      for (int i = 0; i < taps; ++i) sum += s.weight[i] * (s.pixel[i] < 0 ? image.fill_value : x[s.pixel[i] + c]);
+      y[at + c] = sum;
+    }
+  });
+}
+
 template <class T>
 void affine(const AffineImage<T>& image, const T* x, T* y) {
-  const std::int64_t channels = image.channels, row = image.width * channels;
-  for (std::int64_t i = image.row0 * row; i < image.row1 * row; ++i) y[i] = T(0);
-  for_samples(image, [&](std::int64_t at, std::int64_t pixel, T weight) {
-    for (std::int64_t c = 0; c < channels; ++c) y[at + c] += weight * (pixel < 0 ? image.fill_value : x[pixel + c]);
+  image.bilinear ? affine_of<T, 4>(image, x, y) : affine_of<T, 1>(image, x, y);
+}
+
+template <class T, int taps>
+void affine_grad_of(const AffineImage<T>& image, const T* dy, T* dx) {
+  for_samples<T, taps>(image, [&](std::int64_t at, const Samples<T, taps>& s) {
+    for (int i = 0; i < taps; ++i) {
+      if (s.pixel[i] < 0) continue;
+      for (std::int64_t c = 0; c < image.channels; ++c) dx[s.pixel[i] + c] += s.weight[i] * dy[at + c];
+    }
   });
 }
 
 template <class T>
 void affine_grad(const AffineImage<T>& image, const T* dy, T* dx) {
-  for_samples(image, [&](std::int64_t at, std::int64_t pixel, T weight) {
-    if (pixel < 0) return;
-    for (std::int64_t c = 0; c < image.channels; ++c) dx[pixel + c] += weight * dy[at + c];
-  });
+  image.bilinear ? affine_grad_of<T, 4>(image, dy, dx) : affine_grad_of<T, 1>(image, dy, dx);
 }
 
 template <class T>
