@@ -62,6 +62,7 @@ def test_all_kinds_of_data_train_alike():
         "threads": (Batches(workers=3),),
         "processes": (Batches(workers=2, use_multiprocessing=True),),
         "iterable": (_Again(),),
+        "batches": (kcore.utils.Batches(lambda i: (X[i], Y[i]), samples=40, batch_size=8),),
     }
     for name, data in kinds.items():
         options = {"batch_size": 8} if len(data) == 2 else {}
@@ -137,6 +138,23 @@ def test_predict_keeps_the_structure():
     out["a"][0] = 1.0  # a writable array of the caller's own
     np.testing.assert_allclose(model.predict_on_batch(X[:5])["b"][0], out["b"][0][:5], rtol=1e-6)
     assert model.predict(batches(), verbose=0, steps=2)["a"].shape == (16, 2)
+
+
+def test_threads_may_predict_at_once():
+    model = linear()
+    want = model.predict(X, verbose=0)
+    results = [None] * 4
+
+    def work(i):
+        results[i] = [model.predict(X, batch_size=7, verbose=0) for _ in range(5)]
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for result in (r for rs in results for r in rs):
+        np.testing.assert_allclose(result, want, rtol=1e-6)  # other batches, other tiles
 
 
 # ---- overridden parts
@@ -295,6 +313,9 @@ SPARSE = {"loss": "sparse_categorical_crossentropy"}
         (lambda: fit(linear(), X, Y, shuffle="maybe"), "shuffle"),
         (lambda: fit(linear(), X, Y, callbacks=[3]), "Callback objects, received 3"),
         (lambda: fit(linear(), X, Y, class_weight={0: 1.0}, sample_weight=np.ones(40)), "both"),
+        (lambda: fit(linear(), X, LABELS, class_weight={0: float("nan")}), "nan"),
+        (lambda: fit(linear(), X, LABELS, class_weight=[1, 2]), "dict"),
+        (lambda: fit(linear(), X, Y, epochs=1.5), "epochs.*1.5"),
         (lambda: fit(linear(), X, Y, steps_per_epoch=0), "steps"),
         (lambda: linear().evaluate(X, Y, foo=1), "foo"),
         (lambda: linear(loss="msee"), "msee.*mse"),

@@ -168,6 +168,9 @@ class Trainer(Compiling):
         Interrupted (Ctrl-C), the model keeps the weights of the last step and can be used, saved and trained on.
         """
         self._assert_compiled("fit")
+        for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
+            if not isinstance(value, (int, np.integer)) or value < 0:
+                raise ValueError(f"[fit] expected {name} to be an integer >= 0, received {value!r}")
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = train_validation_split(
                 "fit", x, y, sample_weight, validation_split

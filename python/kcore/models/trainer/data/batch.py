@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,13 @@ def class_weights_to_sample_weights(y: Any, class_weight: dict[int, float]) -> n
     """
     if tree.is_nested(y):
         raise ValueError("[class_weight] expected a model with a single output, received several targets")
+    if not isinstance(class_weight, dict):
+        raise ValueError(f"[class_weight] expected a dict of class numbers and weights, received {class_weight!r}")
+    for label, weight in class_weight.items():
+        if not isinstance(weight, (int, float)) or not math.isfinite(weight) or int(label) != label:
+            raise ValueError(
+                f"[class_weight] expected a finite weight for each class number, received {label!r}: {weight!r}"
+            )
     y = np.asarray(y)
     if y.ndim >= 2:
         y = np.argmax(y, axis=-1) if y.shape[-1] != 1 else y[..., 0]
