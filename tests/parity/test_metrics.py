@@ -83,6 +83,7 @@ CASES = [
     ("FBetaScore", {"beta": 0.5, "threshold": 0.3}, ONE_HOT, P),
     ("R2Score", {}, A, B),
     ("R2Score", {"class_aggregation": None}, A, B),
+    ("R2Score", {}, A[:, 0], B[:, :1]),
     ("R2Score", {"class_aggregation": "variance_weighted_average", "num_regressors": 3}, A, B),
     ("MeanSquaredError", {}, A, B),
     ("MeanSquaredError", {}, A[:, 0], B[:, :1]),

@@ -57,7 +57,7 @@ def sparse_top_k_categorical_accuracy(y_true, y_pred, k=5, from_sorted_ids=False
     [1.0, 0.0]
     """
     y_true, y_pred = _labels_and_scores(y_true, y_pred)
-    if y_true.shape != y_pred.shape[:-1]:
+    if not y_pred.ndim or y_true.shape != y_pred.shape[:-1]:
         raise ValueError(
             f"[top_k_accuracy] expected y_true of shape {y_pred.shape[:-1]} for y_pred of shape {y_pred.shape}, "
             f"received {y_true.shape}"

@@ -45,7 +45,7 @@ class Outcomes:
         self.positive = ops.cast(ops.not_equal(y_true, 0), dtype)  # weight of each score as that of a positive
         self.negative = 1.0 - self.positive
         if sample_weight is not None:
-            weights = _weights_like(y_pred, sample_weight, dtype)
+            weights = _weights_like(name, y_pred, sample_weight, dtype)
             self.positive, self.negative = self.positive * weights, self.negative * weights
         # (labels or 1, scores of each)
         self.scores, self.positive, self.negative = (
@@ -104,13 +104,16 @@ def _only_top_k(name: str, scores: Tensor, k: int) -> Tensor:
     return ops.where(ops.greater(chosen, 0), scores, ops.full_like(scores, _LEFT_OUT))
 
 
-def _weights_like(y_pred: Tensor, sample_weight, dtype: str) -> Tensor:
-    if sample_weight is None:
-        return ops.ones(y_pred.shape, dtype=dtype)
+def _weights_like(name: str, y_pred: Tensor, sample_weight, dtype: str) -> Tensor:
     weights = convert_to_tensor(sample_weight, dtype=dtype)
     if weights.ndim == y_pred.ndim + 1 and weights.shape[-1] == 1:
         weights = ops.squeeze(weights, -1)
-    weights = ops.reshape(weights, weights.shape + (1,) * (y_pred.ndim - weights.ndim))
+    elif weights.ndim and weights.ndim == y_pred.ndim - 1:
+        weights = ops.expand_dims(weights, -1)
+    if weights.ndim not in (0, y_pred.ndim):
+        raise ValueError(
+            f"[{name}] expected sample_weight of shape {y_pred.shape[:-1]} or {y_pred.shape}, received {weights.shape}"
+        )
     return ops.broadcast_to(weights, y_pred.shape)
 
 

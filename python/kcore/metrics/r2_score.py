@@ -7,6 +7,7 @@ import warnings
 
 from kcore import ops
 from kcore.autograd import Tensor, convert_to_tensor
+from kcore.losses.loss import squeeze_or_expand_to_same_rank
 from kcore.metrics.metric import Metric
 
 
@@ -48,6 +49,7 @@ class R2Score(Metric):
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:
         y_true = convert_to_tensor(y_true, dtype=self.dtype)
         y_pred = convert_to_tensor(y_pred, dtype=self.dtype)
+        y_true, y_pred = squeeze_or_expand_to_same_rank(y_true, y_pred)
         if y_pred.ndim != 2 or y_true.shape != y_pred.shape:
             raise ValueError(
                 f"[{self.name}] expected y_true and y_pred of one shape (batch, outputs), received {y_true.shape} and "

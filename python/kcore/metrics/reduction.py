@@ -30,6 +30,11 @@ def to_samples(values, sample_weight, reduce: Callable, dtype: str) -> tuple[Ten
             sample_weight = apply_mask(sample_weight, mask, dtype, "sum")
         values, sample_weight = squeeze_or_expand_to_same_rank(values, sample_weight)
         weight_rank = sample_weight.ndim
+        if weight_rank > values.ndim:
+            raise ValueError(
+                f"[sample_weight] expected a shape that broadcasts to that of the values, {values.shape}, received "
+                f"{sample_weight.shape}"
+            )
         if values.ndim > weight_rank:
             values = reduce(values, axis=tuple(range(weight_rank, values.ndim)))
         sample_weight = ops.broadcast_to(sample_weight, values.shape)
