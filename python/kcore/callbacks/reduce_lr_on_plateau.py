@@ -78,6 +78,10 @@ class ReduceLROnPlateau(MonitorCallback):
             if self.wait >= self.patience:
                 self._reduce(epoch, optimizer)
 
+    def _is_improvement(self, value: float, reference: float | None) -> bool:
+        # min_delta beside the reference, where EarlyStopping has it beside the value: ties are decided as in Keras.
+        return reference is None or bool(self.monitor_op(value, reference + self.min_delta))
+
     def _reduce(self, epoch: int, optimizer: Any) -> None:
         old = float(optimizer.learning_rate)
         if old <= float(np.float32(self.min_lr)):
