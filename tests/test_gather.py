@@ -32,6 +32,9 @@ X = np.arange(12.0, dtype="float32").reshape(3, 4)
         (lambda: ops.in_top_k([0, 1], X, 1), r"\[in_top_k\] expected targets of shape \(3,\), received \(2,\)"),
         (lambda: ops.searchsorted(X, [1.0]), r"\[searchsorted\] expected sorted_sequence with 1 dimensions"),
         (lambda: ops.searchsorted([1.0], [1.0], side="up"), r"\[searchsorted\] expected side .*\"up\""),
+        (lambda: ops.quantile(X, 1.5), r"\[quantile\] expected q in \[0, 1\].*received 1.5"),
+        (lambda: ops.quantile(X, 0.5, method="mean"), r"\[quantile\] expected method .*'mean'"),
+        (lambda: ops.median(np.zeros((0, 2))), r"\[quantile\] expected values along axes"),
         (lambda: ops.bincount([-1]), r"\[bincount\] expected non-negative integers"),
         (lambda: ops.histogram([1.0], bins=0), r"\[histogram\] expected a positive number of bins"),
     ],
@@ -76,3 +79,10 @@ def test_embedding_gradient_sums_repeated_rows():
 def test_results_shaped_by_values_need_values(name):
     with pytest.raises(ValueError, match=rf"\[{name}\] expected values: the shape of the result depends on them"):
         getattr(ops, name)(kcore.Input((), dtype="int32"))
+
+
+def test_quantiles_of_infinities_and_nan():
+    x = np.array([[1.0, -np.inf, np.inf, 2.0, np.inf], [1.0, 2.0, np.nan, 0.0, 5.0]])
+    # Where the fraction falls on a value it is that value, also beside an infinity, where NumPy and JAX say NaN.
+    want = [[-np.inf, np.nan], [1.6, np.nan], [2.0, np.nan], [np.inf, np.nan]]
+    np.testing.assert_allclose(np.asarray(ops.quantile(x, [0.0, 0.4, 0.5, 1.0], axis=1)), want)

@@ -62,6 +62,21 @@ CALLS = [
     ("unique", (TIES[0],), {"size": 2, "fill_value": 7}),
     ("histogram", (X[0, 0],), {"bins": 7}),
     ("histogram", (X[0, 0],), {"bins": 4, "range": (-1.0, 1.0)}),
+    *(
+        ("quantile", (X, np.array([0.0, 0.3, 1.0], "float32")), {"axis": axis, "method": method})
+        for axis, method in [
+            (None, "linear"),
+            (1, "lower"),
+            ((0, 2), "higher"),
+            (-1, "midpoint"),
+            (0, "nearest"),
+        ]
+    ),
+    ("quantile", (X, 0.6), {"axis": 1, "keepdims": True}),
+    ("quantile", (TIES, np.array([0.5], "float32")), {"axis": (0, 1), "keepdims": True}),
+    ("median", (X,), {"axis": (0, 1)}),
+    ("median", (TIES,), {"axis": 1, "keepdims": True}),
+    ("median", (NAN,), {}),
     ("segment_sum", (X, np.array([2, 0, 2, 1])), {"num_segments": 4}),
     ("segment_max", (X, np.array([2, 0, 2, 1])), {"num_segments": 4}),
     ("segment_prod", (X, np.array([2, 0, 2, 1])), {"num_segments": 4}),

@@ -192,6 +192,10 @@ from kcore.ops.pool import (
     average_pool,
     max_pool,
 )
+from kcore.ops.quantile import (
+    median,
+    quantile,
+)
 from kcore.ops.reduce import (
     all,
     amax,
