@@ -107,3 +107,14 @@ def test_an_array_goes_through_a_config():
     assert initializers.serialize(ours) == keras.initializers.serialize(theirs)
     again = initializers.deserialize(keras.initializers.serialize(theirs))
     assert again((2,)).numpy().tolist() == [1.0, 2.0]
+
+
+def test_a_seed_generator_goes_through_a_config():
+    import kcore
+
+    kcore.naming.reset_uids()
+    keras.backend.clear_session()
+    ours = initializers.HeNormal(seed=kcore.random.SeedGenerator(3))
+    theirs = keras.initializers.HeNormal(seed=keras.random.SeedGenerator(3))
+    assert initializers.serialize(ours) == keras.initializers.serialize(theirs)
+    assert initializers.deserialize(keras.initializers.serialize(theirs)).seed.get_config()["seed"] == 3
