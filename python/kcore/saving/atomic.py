@@ -15,11 +15,11 @@ def atomic_path(path: str | os.PathLike) -> Iterator[str]:
     On an exception the temporary file is removed and `path` stays as it was. A killed process leaves `path` as it was
     and may leave a file named `.NAME.XXXX.tmp` beside it. Missing folders are created; a symbolic link is followed.
 
-    >>> import os, tempfile
-    >>> target = os.path.join(tempfile.mkdtemp(), "note.txt")
+    >>> import pathlib, tempfile
+    >>> target = pathlib.Path(tempfile.mkdtemp()) / "note.txt"
     >>> with atomic_path(target) as temporary:
-    ...     _ = open(temporary, "w").write("whole")
-    >>> open(target).read()
+    ...     _ = pathlib.Path(temporary).write_text("whole")
+    >>> target.read_text()
     'whole'
     """
     path = os.path.realpath(os.fspath(path))

@@ -61,11 +61,11 @@ def get_file(
         FileNotFoundError: a local origin that does not exist.
         ConnectionError: the download failed; the message says where to put the file by hand.
 
-    >>> import os, tempfile
-    >>> folder = tempfile.mkdtemp()
-    >>> _ = open(os.path.join(folder, "a.txt"), "w").write("hello")
-    >>> path = get_file(origin="file://" + folder + "/a.txt", cache_dir=os.path.join(folder, "cache"))
-    >>> open(path).read()
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "a.txt").write_text("hello")
+    >>> path = get_file(origin=(folder / "a.txt").as_uri(), cache_dir=folder / "cache")
+    >>> pathlib.Path(path).read_text()
     'hello'
     """
     if not origin:
@@ -160,11 +160,14 @@ def _download(url: str, path: str, target: str) -> None:
 
 
 def _copy_with_progress(source: Any, file: Any, length: int, name: str) -> int:
+    from rich import get_console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     received = 0
+    console = get_console()
+    silent = not (console.is_terminal or console.is_jupyter)  # logs stay free of bars
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, TimeRemainingColumn(), transient=not os.environ.get("CI")) as progress:
+    with Progress(*columns, TimeRemainingColumn(), console=console, disable=silent) as progress:
         task = progress.add_task(f"Downloading {name}", total=length or None)
         while chunk := source.read(_CHUNK):
             file.write(chunk)
