@@ -13,7 +13,8 @@ KCORE_INLINE int float_to_bits(float x) { return __builtin_bit_cast(int, x); }
 // Within 2 ULP; results below 2^-126 are flushed to zero.
 KCORE_INLINE float exp_of(float x) {
   const float lowest = -87.336544750553f, highest = 88.722839f;
-  const float clamped = x < lowest ? lowest : x > highest ? highest : x;
+  // Out of range computes with 0: at the lower end itself the product below might be a denormal, and slow.
+  const float clamped = x < lowest ? 0.0f : x > highest ? 0.0f : x;
   const float n_rounded = __builtin_floorf(clamped * 1.44269504088896341f + 0.5f);
   float r = clamped - n_rounded * 0.693359375f;
   r -= n_rounded * -2.12194440e-4f;
