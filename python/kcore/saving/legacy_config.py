@@ -133,8 +133,11 @@ def _revive(config: Any, module: str) -> Any:
         return config if found is None else found
     if isinstance(config, dict) and "class_name" in config:
         known = names.find_class(config["class_name"], module) is not None
+        inner = dict(config.get("config") or {})
+        if isinstance(inner.get("fn"), str):  # Keras 2 named the function of a wrapper
+            inner["fn"] = {"module": "builtins", "class_name": "function", "config": inner["fn"]}
         entry = {"module": module if known else None, "registered_name": None if known else config["class_name"]}
-        return deserialize_keras_object({**config, **entry})
+        return deserialize_keras_object({**config, **entry, "config": inner})
     if isinstance(config, dict):
         return {key: _revive(value, module) for key, value in config.items()}
     return config
