@@ -5,6 +5,7 @@ All but the ops load when they are first used, so that importing kcore stays qui
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from typing import Any
 
@@ -70,7 +71,9 @@ def __getattr__(name: str) -> Any:
         return value
     if name in _PACKAGES:
         return importlib.import_module(f"kcore.{name}")
-    raise AttributeError(f"module 'kcore' has no attribute {name!r}")
+    near = difflib.get_close_matches(name, __all__, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise AttributeError(f"module 'kcore' has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

@@ -85,7 +85,7 @@ def _run(function: Callable, args: tuple, kwargs: dict, size: int | None) -> Any
 
 
 def _like(x: Any) -> Any:
-    return KerasTensor(x.shape, _name(x.dtype)) if isinstance(x, (Tensor, Variable)) else x
+    return KerasTensor(x.shape, x.dtype) if isinstance(x, (Tensor, Variable)) else x
 
 
 def _merge(a: Any, b: Any) -> Any:
@@ -96,8 +96,4 @@ def _merge(a: Any, b: Any) -> Any:
             f"[compute_output_spec] expected a rank that does not depend on the unknown sizes, received shapes {a.shape} "
             f"and {b.shape}"
         )
-    return KerasTensor([m if m == n else None for m, n in zip(a.shape, b.shape)], _name(a.dtype))
-
-
-def _name(dtype: Any) -> str:
-    return str(dtype)
+    return KerasTensor([m if m == n else None for m, n in zip(a.shape, b.shape)], a.dtype)

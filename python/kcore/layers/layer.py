@@ -132,13 +132,9 @@ class Layer(State, Operation):
                 self.built = True
             else:
                 self.build(**_shapes_for(type(self).build, shapes))
-            self._post_build()
 
     def _note_default_build(self, shapes: dict[str, Any]) -> None:
         """Called in place of `build` where there is none; for subclasses."""
-
-    def _post_build(self) -> None:
-        """Called once the layer is built; for subclasses."""
 
     def _scope(self) -> Any:
         """The name scope of this layer: below the one it was first used in."""
