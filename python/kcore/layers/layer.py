@@ -471,10 +471,10 @@ class _Scope:
 
     def __enter__(self) -> None:
         layer = self.layer
-        if current_path() == layer._parent_path or current_path().endswith(layer.name):
+        path = f"{layer._parent_path}/{layer.name}" if layer._parent_path else layer.name
+        if current_path() in (layer._parent_path, path):
             self.inner = name_scope(layer.name, caller=layer)
         else:  # used again elsewhere (a sublayer built late): its variables stay where it belongs
-            path = f"{layer._parent_path}/{layer.name}" if layer._parent_path else layer.name
             self.inner = absolute_scope(path, caller=layer)
         self.inner.__enter__()
 

@@ -269,10 +269,6 @@ class State:
                 found.append(variable.regularizer(variable.value))
         return found
 
-    def _clear_losses(self) -> None:
-        for layer in self._flatten_layers():
-            object.__setattr__(layer, "_losses", [])
-
     @property
     def metrics(self) -> list:
         """The metrics in its attributes and those of its sublayers."""
