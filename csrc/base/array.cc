@@ -1,8 +1,11 @@
 // The caching allocator: free lists by size class, four classes per power of two, so at most a fifth is wasted.
 #include "base/array.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <bit>
+#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -20,31 +23,41 @@ std::size_t size_class(std::size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+// Bytes that this process may use at most: the machine's memory, or the container's share of it.
+std::size_t memory_limit() {
+  std::size_t limit =
+      static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  if (std::FILE* file = std::fopen("/sys/fs/cgroup/memory.max", "r")) {
+    unsigned long long share = 0;
+    if (std::fscanf(file, "%llu", &share) == 1) limit = std::min<std::size_t>(limit, share);  // "max": no limit
+    std::fclose(file);
+  }
+  return limit;
+}
+
 class Allocator {
  public:
   void* take(std::size_t bytes) {
-    {
-      std::lock_guard lock(mutex_);
-      auto found = free_.find(bytes);
-      stats_.in_use += bytes;
-      stats_.peak = std::max(stats_.peak, stats_.in_use);
-      if (found != free_.end() && !found->second.empty()) {
-        void* data = found->second.back();
-        found->second.pop_back();
-        stats_.cached -= bytes;
-        return data;
-      }
-    }
-    void* data = std::aligned_alloc(kAlignment, bytes);
-    if (!data) {  // give back what is only cached, then try once more
-      release();
+    std::lock_guard lock(mutex_);
+    void* data = nullptr;
+    if (auto found = free_.find(bytes); found != free_.end() && !found->second.empty()) {
+      data = found->second.back();
+      found->second.pop_back();
+      stats_.cached -= bytes;
+    } else {
+      // The system grants more than there is, and kills the process once it is used: refuse before.
+      static const std::size_t limit = memory_limit();
+      if (bytes > limit || stats_.in_use > limit - bytes) throw std::bad_alloc();
+      if (stats_.in_use + stats_.cached > limit - bytes) drop_cache();
       data = std::aligned_alloc(kAlignment, bytes);
+      if (!data) {  // give back what is only cached, then try once more
+        drop_cache();
+        data = std::aligned_alloc(kAlignment, bytes);
+      }
+      if (!data) throw std::bad_alloc();
     }
-    if (!data) {
-      std::lock_guard lock(mutex_);
-      stats_.in_use -= bytes;
-      throw std::bad_alloc();
-    }
+    stats_.in_use += bytes;
+    stats_.peak = std::max(stats_.peak, stats_.in_use);
     return data;
   }
 
@@ -62,10 +75,7 @@ class Allocator {
 
   void release() {
     std::lock_guard lock(mutex_);
-    for (auto& [bytes, list] : free_)
-      for (void* data : list) std::free(data);
-    free_.clear();
-    stats_.cached = 0;
+    drop_cache();
   }
 
   MemoryStats stats() {
@@ -74,6 +84,13 @@ class Allocator {
   }
 
  private:
+  void drop_cache() {
+    for (auto& [bytes, list] : free_)
+      for (void* data : list) std::free(data);
+    free_.clear();
+    stats_.cached = 0;
+  }
+
   static constexpr std::size_t kSlack = std::size_t{1} << 20;
   std::mutex mutex_;
   std::map<std::size_t, std::vector<void*>> free_;
