@@ -1,6 +1,7 @@
 // CPU detection through the compiler's CPUID helpers, which also ask the operating system (XGETBV).
 #include "base/isa.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -22,12 +23,8 @@ Isa parse(const char* name) {
 // KCORE_ISA is a cap: a machine without AVX-512 runs avx2 under KCORE_ISA=avx512.
 Isa initial() {
   const char* cap = std::getenv("KCORE_ISA");
-  Isa isa = detected_isa();
-  if (cap && *cap && parse(cap) < isa) isa = parse(cap);
-  if (log_enabled("dispatch"))
-    log("dispatch", concat("isa ", name_of(isa), " (machine has ", name_of(detected_isa()), ", KCORE_ISA is ",
-                           cap && *cap ? cap : "not set", ")"));
-  return isa;
+  const Isa isa = detected_isa();
+  return cap && *cap ? std::min(isa, parse(cap)) : isa;
 }
 
 std::atomic<int>& current() {
@@ -58,6 +55,17 @@ void select_isa(const char* name) {
     throw Error(ErrorKind::value,
                 concat("[isa] ", name, " is not supported by this machine, which has ", name_of(detected_isa())));
   current().store(static_cast<int>(isa));
+}
+
+bool log_dispatch(const char* family) {
+  if (!log_enabled("dispatch")) return true;
+  std::string line = concat(family, ": ", name_of(selected_isa()));
+  for (int i = kIsaCount - 1; i > static_cast<int>(selected_isa()); --i) {
+    const bool there = static_cast<Isa>(i) <= detected_isa();
+    line += concat(", not ", kNames[i], there ? " (KCORE_ISA or select_isa)" : " (this machine lacks it)");
+  }
+  log("dispatch", line);
+  return true;
 }
 
 }  // namespace kcore

@@ -18,4 +18,7 @@ Isa selected_isa();
 // the machine lacks. For tests and comparisons; not while ops are running.
 void select_isa(const char* name);
 
+// Tells KCORE_LOG=dispatch which ISA a family of kernels runs on, and why the better ones do not. Always true.
+bool log_dispatch(const char* family);
+
 }  // namespace kcore

@@ -24,6 +24,7 @@
   extern const Struct family##_table;                                                                   \
   }                                                                                                     \
   inline const Struct& family() {                                                                       \
+    [[maybe_unused]] static const bool logged = log_dispatch(#family);                                  \
     static constexpr const Struct* tables[kIsaCount] = {&scalar::family##_table, &avx2::family##_table, \
                                                         &avx512::family##_table};                       \
     return *tables[static_cast<int>(selected_isa())];                                                   \
