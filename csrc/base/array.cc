@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -40,9 +41,11 @@ class Allocator {
   void* take(std::size_t bytes) {
     std::lock_guard lock(mutex_);
     void* data = nullptr;
-    if (auto found = free_.find(bytes); found != free_.end() && !found->second.empty()) {
-      data = found->second.back();
-      found->second.pop_back();
+    FreeList& list = free_[bytes];
+    list.used = ++clock_;
+    if (!list.buffers.empty()) {
+      data = list.buffers.back();
+      list.buffers.pop_back();
       stats_.cached -= bytes;
     } else {
       // The system grants more than there is, and kills the process once it is used: refuse before.
@@ -64,13 +67,11 @@ class Allocator {
   void give(void* data, std::size_t bytes) {
     std::lock_guard lock(mutex_);
     stats_.in_use -= bytes;
-    // The cache never outgrows what the process has used at once, plus a little for small programs.
-    if (stats_.cached + bytes <= stats_.peak + kSlack) {
-      free_[bytes].push_back(data);
-      stats_.cached += bytes;
-    } else {
-      std::free(data);
-    }
+    free_[bytes].buffers.push_back(data);
+    stats_.cached += bytes;
+    // The cache never outgrows what the process has used at once, plus a little for small programs; what was not asked
+    // for the longest goes first.
+    while (stats_.cached > stats_.peak + kSlack) drop_oldest();
   }
 
   void release() {
@@ -85,15 +86,28 @@ class Allocator {
 
  private:
   void drop_cache() {
-    for (auto& [bytes, list] : free_)
-      for (void* data : list) std::free(data);
-    free_.clear();
-    stats_.cached = 0;
+    while (stats_.cached > 0) drop_oldest();
   }
+
+  // Frees one buffer of the size class that was asked for the longest ago.
+  void drop_oldest() {
+    auto oldest = free_.end();
+    for (auto it = free_.begin(); it != free_.end(); ++it)
+      if (!it->second.buffers.empty() && (oldest == free_.end() || it->second.used < oldest->second.used)) oldest = it;
+    std::free(oldest->second.buffers.back());
+    oldest->second.buffers.pop_back();
+    stats_.cached -= oldest->first;
+  }
+
+  struct FreeList {
+    std::vector<void*> buffers;
+    std::uint64_t used = 0;  // when the class was last asked for
+  };
 
   static constexpr std::size_t kSlack = std::size_t{1} << 20;
   std::mutex mutex_;
-  std::map<std::size_t, std::vector<void*>> free_;
+  std::uint64_t clock_ = 0;
+  std::map<std::size_t, FreeList> free_;
   MemoryStats stats_;
 };
 

@@ -44,6 +44,15 @@ static void test_allocator() {
   }
   CHECK(memory_stats().in_use == before.in_use);
   CHECK(Array::empty({DType::float32, {100000}}).data() == address);  // reused
+  // What is in use stays cached when sizes that are no longer asked for fill the cache.
+  for (std::int64_t n = 1; n < 40; ++n) Array::empty({DType::float32, {n * 4000}});
+  address = nullptr;
+  for (int i = 0; i < 3; ++i) {
+    Array a = Array::empty({DType::float32, {100000}});
+    CHECK(i == 0 || a.data() == address);
+    address = a.data();
+  }
+  CHECK(memory_stats().cached <= memory_stats().peak + (1 << 20));
   release_cached_memory();
   CHECK(memory_stats().cached == 0);
   CHECK(Array::symbolic({DType::float32, {3}}).is_symbolic());
