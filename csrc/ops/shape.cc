@@ -1,4 +1,5 @@
 // Ops that move elements and compute nothing. All but reshape are one strided copy; full fills.
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
@@ -37,12 +38,50 @@ struct StridedCopy {
       for (std::int64_t i = 0; i < n; ++i) y[i * to_stride] = x[i * from_stride];
   }
 
+  // The dimension that is contiguous in x where the innermost one of y is not; -1 if there is none worth a tile.
+  int contiguous_source() const {
+    if (from[rank - 1] == 1) return -1;
+    for (int d = 0; d < rank - 1; ++d)
+      if (from[d] == 1 && dims[d] >= 4) return d;
+    return -1;
+  }
+
+  // A transpose: tile by tile, so that the lines read and the lines written both stay in L1 until they are used up.
+  template <class T>
+  void run_tiled(const T* x, T* y, int across) const {
+    constexpr std::int64_t kTile = 128 / sizeof(T);
+    const int inner = rank - 1;
+    const std::int64_t rows = dims[across], columns = dims[inner], strips = (rows + kTile - 1) / kTile;
+    std::int64_t outer = 1;
+    for (int d = 0; d < inner; ++d)
+      if (d != across) outer *= dims[d];
+    parallel_ranges(outer * strips, grain_for(static_cast<double>(kTile * columns)),
+                    [&](std::int64_t begin, std::int64_t end) {
+                      for (std::int64_t block = begin; block < end; ++block) {
+                        std::int64_t rest = block / strips, i = 0, o = 0;
+                        for (int d = inner - 1; d >= 0; --d) {
+                          if (d == across) continue;
+                          i += rest % dims[d] * from[d], o += rest % dims[d] * to[d];
+                          rest /= dims[d];
+                        }
+                        const std::int64_t r0 = block % strips * kTile, r1 = std::min(r0 + kTile, rows);
+                        for (std::int64_t c0 = 0; c0 < columns; c0 += kTile) {
+                          const std::int64_t c1 = std::min(c0 + kTile, columns);
+                          for (std::int64_t r = r0; r < r1; ++r)
+                            for (std::int64_t c = c0; c < c1; ++c)
+                              y[o + r * to[across] + c * to[inner]] = x[i + r + c * from[inner]];
+                        }
+                      }
+                    });
+  }
+
   template <class T>
   void run_as(const T* x, T* y) const {
     if (rank == 0) {
       *y = *x;
       return;
     }
+    if (const int across = contiguous_source(); across >= 0) return run_tiled(x, y, across);
     const int inner = rank - 1;
     std::int64_t rows = 1;
     for (int d = 0; d < inner; ++d) rows *= dims[d];

@@ -28,6 +28,8 @@ CASES = [
             ((2, 3, 4), [0, 2, 1]),
             ((2, 3, 4), [2, 0, 1]),
             ((3, 1, 4, 2), [3, 1, 0, 2]),
+            ((67, 41), [1, 0]),  # more than a tile either way
+            ((3, 35, 2, 5), [1, 3, 0, 2]),
         ]
     ),
     Case("transpose", [booleans(3, 4)], lambda x, axes: x.T, attrs={"axes": [1, 0]}, grad=False, name="bool", **_exact),
