@@ -214,8 +214,8 @@ def normalize(x: Any, axis: int | Sequence[int] = -1, order: int = 2, epsilon: f
         order: Order of the norm, an int of at least 1.
         epsilon: `kcore.config.epsilon()` if None.
 
-    >>> kcore.ops.normalize([3.0, 4.0]).numpy().round(3).tolist()
-    [0.6, 0.8]
+    >>> kcore.ops.normalize([3.0, 4.0]).numpy().round(3)
+    array([0.6, 0.8], dtype=float32)
     """
     if not isinstance(order, int) or order < 1:
         raise ValueError(f"[normalize] expected order to be an int of at least 1, received {order!r}")
