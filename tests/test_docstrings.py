@@ -6,9 +6,10 @@ import doctest
 import importlib
 import pkgutil
 
-import kcore
 import numpy as np
 import pytest
+
+import kcore
 
 MODULES = sorted(
     info.name
