@@ -315,3 +315,18 @@ def test_lambda_is_refused_in_safe_mode():
         L.Lambda.from_config(config)
     layer = L.Lambda.from_config(config, safe_mode=False)
     np.testing.assert_array_equal(layer(np.zeros((1, 2), "float32")).numpy(), np.ones((1, 2)))
+
+
+def test_batch_normalization_follows_its_batches():
+    x = np.random.default_rng(0).normal(3.0, 2.0, size=(50, 4)).astype("float32")
+    layer = L.BatchNormalization(momentum=0.8)
+    for _ in range(2):
+        layer(x, training=True)
+    # Two steps of 0.8 old + 0.2 new from mean 0 and variance 1; float32 statistics of 50 values.
+    np.testing.assert_allclose(layer.moving_mean.numpy(), 0.36 * x.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_variance.numpy(), 0.64 + 0.36 * x.var(0), rtol=1e-5)
+    before = layer.moving_mean.numpy()
+    layer(x, training=False)
+    layer.trainable = False
+    layer(x, training=True)  # frozen: inference, whatever is asked for
+    np.testing.assert_array_equal(layer.moving_mean.numpy(), before)
