@@ -330,3 +330,15 @@ def test_batch_normalization_follows_its_batches():
     layer.trainable = False
     layer(x, training=True)  # frozen: inference, whatever is asked for
     np.testing.assert_array_equal(layer.moving_mean.numpy(), before)
+
+
+def test_time_distributed_batch_statistics_are_of_each_step():
+    x = np.random.default_rng(0).normal(size=(6, 3, 4)).astype("float32") * np.array([1, 2, 3], "float32")[:, None]
+    layer = L.TimeDistributed(L.BatchNormalization())
+    y = layer(x, training=True).numpy()
+    want = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-3)
+    np.testing.assert_allclose(y, want, rtol=1e-4, atol=1e-5)  # float32 statistics of six values
+    moving = np.zeros(4)
+    for step in range(3):
+        moving = 0.99 * moving + 0.01 * x[:, step].mean(0)
+    np.testing.assert_allclose(layer.layer.moving_mean.numpy(), moving, rtol=1e-4, atol=1e-7)

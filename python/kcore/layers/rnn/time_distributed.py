@@ -11,7 +11,8 @@ from kcore.layers.core.wrapper import Wrapper
 class TimeDistributed(Wrapper):
     """Applies a layer to every step of a sequence.
 
-    The steps of all examples go through the layer as one large batch.
+    The steps of all examples go through the layer as one large batch, unless it is being trained and has state that
+    follows the batch (BatchNormalization): then one step after the other.
 
     Args:
         layer: takes inputs `(batch, ...)`.
@@ -45,11 +46,19 @@ class TimeDistributed(Wrapper):
         batch, steps, *rest = inputs.shape
         accepted = inspect.signature(self.layer.call).parameters
         extra = {"training": training} if "training" in accepted else {}
-        if mask is not None and "mask" in accepted:
-            if tuple(mask.shape[:2]) != (batch, steps):
-                raise ValueError(
-                    f"[TimeDistributed] expected a mask of shape {(batch, steps)}, received shape {tuple(mask.shape)}"
-                )
+        takes_mask = mask is not None and "mask" in accepted
+        if takes_mask and tuple(mask.shape[:2]) != (batch, steps):
+            raise ValueError(
+                f"[TimeDistributed] expected a mask of shape {(batch, steps)}, received shape {tuple(mask.shape)}"
+            )
+        if training and self.layer.non_trainable_variables and not inputs.is_symbolic:
+            # State that follows the batch (moving statistics) sees one step after the other, as Keras has it.
+            outputs = []
+            for step in range(steps):
+                masked = {"mask": mask[:, step]} if takes_mask else {}
+                outputs.append(self.layer(inputs[:, step], **extra, **masked))
+            return ops.stack(outputs, axis=1)
+        if takes_mask:
             extra["mask"] = ops.reshape(mask, (batch * steps, *mask.shape[2:]))
         outputs = self.layer(ops.reshape(inputs, (batch * steps, *rest)), **extra)
         return ops.reshape(outputs, (batch, steps, *outputs.shape[1:]))
