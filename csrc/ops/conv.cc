@@ -11,6 +11,7 @@
 namespace kcore::ops {
 namespace {
 
+using kernels::Epilogue;
 using kernels::GemmRange;
 using kernels::Matrix;
 using kernels::Patches;
@@ -79,12 +80,14 @@ void forward(const ConvShape& s, Run& c) {
   const std::int64_t gc = s.group_channels(), gf = s.group_filters();
   const GemmPlan plan(s.positions(), gf, s.taps() * gc, s.groups);
   run_gemm(c, plan, y, gf, s.filters,
-           [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, void* scratch) {
+           [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, const Epilogue<T>& epilogue,
+               void* scratch) {
              const Matrix<T> b{kernel + g * gf, s.filters, false};
              if (s.pointwise()) {
-               gemm_kernels<T>().block({x + g * gc, s.channels, false}, b, out, ldout, range, scratch);
+               gemm_kernels<T>().block({x + g * gc, s.channels, false}, b, out, ldout, range, epilogue, scratch);
              } else {
-               conv_kernels<T>().forward(input_patches(s, x + g * gc, offsets), b, out, ldout, range, scratch);
+               conv_kernels<T>().forward(input_patches(s, x + g * gc, offsets), b, out, ldout, range, epilogue,
+                                         scratch);
              }
            });
 }
@@ -135,14 +138,15 @@ void input_grad_of_phase(const ConvShape& s, const Phase* const (&phase)[3], Run
     rows *= p.count;
   }
   const GemmPlan plan(rows, gc, taps * gf, s.groups, false);
-  run_gemm(c, plan, dx.data, gc, s.channels,
-           [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t, void* scratch) {
-             auto dy_g = patches;
-             auto kernel_g = flipped;
-             auto dx_g = dx;
-             dy_g.image += g * gf, kernel_g.kernel += g * gf, dx_g.data = out;
-             conv_kernels<T>().input_grad(dy_g, kernel_g, dx_g, range, scratch);
-           });
+  run_gemm(
+      c, plan, dx.data, gc, s.channels,
+      [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t, const Epilogue<T>& epilogue, void* scratch) {
+        auto dy_g = patches;
+        auto kernel_g = flipped;
+        auto dx_g = dx;
+        dy_g.image += g * gf, kernel_g.kernel += g * gf, dx_g.data = out;
+        conv_kernels<T>().input_grad(dy_g, kernel_g, dx_g, range, epilogue, scratch);
+      });
 }
 
 template <class T>
@@ -160,9 +164,10 @@ void input_grad(const ConvShape& s, Run& c) {
   if (s.pointwise()) {
     const std::int64_t gc = s.group_channels(), gf = s.group_filters();
     run_gemm(c, GemmPlan(s.positions(), gc, gf, s.groups), dx, gc, s.channels,
-             [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, void* scratch) {
+             [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, const Epilogue<T>& epilogue,
+                 void* scratch) {
                gemm_kernels<T>().block({dy + g * gf, s.filters, false}, {kernel + g * gf, s.filters, true}, out, ldout,
-                                       range, scratch);
+                                       range, epilogue, scratch);
              });
     return;
   }
@@ -185,7 +190,7 @@ void depthwise_kernel_grad(const ConvShape& s, Run& c) {
   parallel_for(count, [&](std::int64_t i) {
     depthwise_kernels<T>().kernel_grad(d, x, dy, parts + i * size, i * grain, std::min(rows, (i + 1) * grain));
   });
-  gemm_kernels<T>().combine(parts, count, s.taps(), s.filters, dkernel, s.filters, 0, s.taps());
+  gemm_kernels<T>().combine(parts, count, size, s.filters, dkernel, s.filters, {0, s.taps(), 0, s.filters, 0, 0}, {});
 }
 
 template <class T>
@@ -196,12 +201,14 @@ void kernel_grad(const ConvShape& s, Run& c) {
   const std::int64_t gc = s.group_channels(), gf = s.group_filters();
   const GemmPlan plan(s.taps() * gc, gf, s.positions(), s.groups);
   run_gemm(c, plan, c.output<T>(0), gf, s.filters,
-           [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, void* scratch) {
+           [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, const Epilogue<T>& epilogue,
+               void* scratch) {
              const Matrix<T> b{dy + g * gf, s.filters, false};
              if (s.pointwise()) {
-               gemm_kernels<T>().block({x + g * gc, s.channels, true}, b, out, ldout, range, scratch);
+               gemm_kernels<T>().block({x + g * gc, s.channels, true}, b, out, ldout, range, epilogue, scratch);
              } else {
-               conv_kernels<T>().kernel_grad(input_patches(s, x + g * gc, offsets), b, out, ldout, range, scratch);
+               conv_kernels<T>().kernel_grad(input_patches(s, x + g * gc, offsets), b, out, ldout, range, epilogue,
+                                             scratch);
              }
            });
 }

@@ -6,6 +6,8 @@ namespace {
 
 // Enough for many cores; more would pack the operands too often.
 constexpr std::int64_t kBlocks = 16;
+// Columns of a block on a common machine. K is cut by this number, so that sums are the same on every machine.
+constexpr std::int64_t kNominalN = 512;
 // K is cut into parts of at least this many spans.
 constexpr std::int64_t kPartSpans = 4;
 // Multiply-adds that keep a core busy for about ten microseconds.
@@ -18,7 +20,7 @@ std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b;
 GemmPlan::GemmPlan(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t copies, bool cut_k)
     : m(m), n(n), k(k), copies(copies) {
   count_m = divide_up(m, kernels::kGemmMaxM);
-  count_n = divide_up(n, kernels::kGemmMaxN);
+  count_n = divide_up(n, kNominalN);
   count_k = 1;
   const double work =
       static_cast<double>(copies) * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
@@ -45,6 +47,9 @@ GemmPlan::GemmPlan(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t 
     count_k = divide_up(k, block_k);
   }
   cut_sides(32, 64);
+  const std::int64_t most = kernels::gemm_max_n();
+  count_n = std::max(count_n, divide_up(n, most));
+  while (blocks() >= 2 * kBlocks && count_n > 1 && divide_up(n, count_n / 2) <= most) count_n /= 2;
   block_m = divide_up(m, count_m);
   block_n = divide_up(divide_up(n, count_n), 64) * 64;  // whole micro-tiles
   count_m = divide_up(m, block_m);

@@ -38,20 +38,22 @@ struct GemmPlan {
   std::int64_t grain() const;
 };
 
-// Calls body(copy, range, out, ldout, scratch) to fill a range of a copy's result: y + copy * y_step with row stride
-// ldy, or a partial result that is added up here.
-template <class T, class Body>
-void run_gemm(Run& c, const GemmPlan& plan, T* y, std::int64_t y_step, std::int64_t ldy, Body&& body) {
+// Calls body(copy, range, out, ldout, epilogue, scratch) to fill a range of a copy's result: y + copy * y_step with row
+// stride ldy, or a partial result that is added up here, before the epilogue. epilogue_of(copy) is that of a copy.
+template <class T, class EpilogueOf, class Body>
+void run_gemm(Run& c, const GemmPlan& plan, T* y, std::int64_t y_step, std::int64_t ldy, EpilogueOf&& epilogue_of,
+              Body&& body) {
   const std::int64_t part_size = plan.m * plan.n, per_copy = plan.blocks_per_copy();
   T* const parts = plan.count_k > 1 ? c.scratch<T>(plan.copies * plan.count_k * part_size) : nullptr;
   parallel_ranges(plan.copies * per_copy, plan.grain(), [&](std::int64_t begin, std::int64_t end) {
-    void* const scratch = thread_scratch(kernels::kGemmScratchBytes);
+    void* const scratch = thread_scratch(kernels::gemm_scratch_bytes());
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t copy = i / per_copy, block = i % per_copy;
       if (parts) {
-        body(copy, plan.range(block), parts + (copy * plan.count_k + plan.part(block)) * part_size, plan.n, scratch);
+        body(copy, plan.range(block), parts + (copy * plan.count_k + plan.part(block)) * part_size, plan.n,
+             kernels::Epilogue<T>{}, scratch);
       } else {
-        body(copy, plan.range(block), y + copy * y_step, ldy, scratch);
+        body(copy, plan.range(block), y + copy * y_step, ldy, epilogue_of(copy), scratch);
       }
     }
   });
@@ -59,9 +61,15 @@ void run_gemm(Run& c, const GemmPlan& plan, T* y, std::int64_t y_step, std::int6
   const double row_cost = 0.3 * static_cast<double>(plan.n * plan.count_k);
   for (std::int64_t copy = 0; copy < plan.copies; ++copy)
     parallel_ranges(plan.m, grain_for(row_cost), [&](std::int64_t i0, std::int64_t i1) {
-      gemm_kernels<T>().combine(parts + copy * plan.count_k * part_size, plan.count_k, plan.m, plan.n,
-                                y + copy * y_step, ldy, i0, i1);
+      gemm_kernels<T>().combine(parts + copy * plan.count_k * part_size, plan.count_k, part_size, plan.n,
+                                y + copy * y_step, ldy, {i0, i1, 0, plan.n, 0, plan.k}, epilogue_of(copy));
     });
+}
+
+// The same without an epilogue; body(copy, range, out, ldout, epilogue, scratch) gets an empty one.
+template <class T, class Body>
+void run_gemm(Run& c, const GemmPlan& plan, T* y, std::int64_t y_step, std::int64_t ldy, Body&& body) {
+  run_gemm(c, plan, y, y_step, ldy, [](std::int64_t) { return kernels::Epilogue<T>{}; }, body);
 }
 
 }  // namespace kcore::ops

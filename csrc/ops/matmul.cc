@@ -73,9 +73,9 @@ void floating(const matmul& op, Run& c, const Problem& p) {
   }
 
   run_gemm(c, GemmPlan(p.m, p.n, p.k, p.batch), y, p.m * p.n, p.n,
-           [&](std::int64_t i, const kernels::GemmRange& range, T* out, std::int64_t ldout, void* scratch) {
-             kernels.block(a_at(i), b_at(i), out, ldout, range, scratch);
-           });
+           [&](std::int64_t i, const kernels::GemmRange& range, T* out, std::int64_t ldout,
+               const kernels::Epilogue<T>& epilogue,
+               void* scratch) { kernels.block(a_at(i), b_at(i), out, ldout, range, epilogue, scratch); });
 }
 
 // Integers wrap around, as NumPy's do; signed and unsigned products have the same bits.

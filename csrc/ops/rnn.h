@@ -25,9 +25,9 @@ void matrix_product(Run& c, std::int64_t m, std::int64_t n, std::int64_t k, kern
   }
   const auto& kernels = gemm_kernels<T>();
   run_gemm(c, GemmPlan(m, n, k, 1, cut_k), y, 0, ldy,
-           [&](std::int64_t, const kernels::GemmRange& range, T* out, std::int64_t ldout, void* scratch) {
-             kernels.block(a, b, out, ldout, range, scratch);
-           });
+           [&](std::int64_t, const kernels::GemmRange& range, T* out, std::int64_t ldout,
+               const kernels::Epilogue<T>& epilogue,
+               void* scratch) { kernels.block(a, b, out, ldout, range, epilogue, scratch); });
 }
 
 // The same for one step of a block of the batch.

@@ -51,15 +51,15 @@ struct Positions {
 
 template <class T>
 struct ConvKernels {
-  // Rows of the range are positions, columns are filters, k runs over (tap, channel). scratch: kGemmScratchBytes.
+  // Rows of the range are positions, columns are filters, k runs over (tap, channel). scratch: gemm_scratch_bytes().
   void (*forward)(const Patches<T>& x, const Matrix<T>& kernel, T* y, std::int64_t ldy, const GemmRange& range,
-                  void* scratch);
+                  const Epilogue<T>& epilogue, void* scratch);
   // Rows are positions of one phase, columns are channels, k runs over (tap, filter).
   void (*input_grad)(const Patches<T>& dy, const FlippedKernel<T>& kernel, const Positions<T>& dx,
-                     const GemmRange& range, void* scratch);
+                     const GemmRange& range, const Epilogue<T>& epilogue, void* scratch);
   // Rows are (tap, channel), columns are filters, k runs over positions.
   void (*kernel_grad)(const Patches<T>& x, const Matrix<T>& dy, T* dkernel, std::int64_t ld, const GemmRange& range,
-                      void* scratch);
+                      const Epilogue<T>& epilogue, void* scratch);
 };
 
 struct Conv {

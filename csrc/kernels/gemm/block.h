@@ -2,49 +2,89 @@
 //
 // For each span of K: B's span is packed whole (it stays in L2); then panel by panel, A's rows are packed (they stay in
 // L1) and meet every panel of B. Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008.
+//
+// A Tile is the innermost kernel and the format of its operands (tile.h describes the first):
+//   Value                      the type of C
+//   kRows, kColumns, kSpan     of a micro-tile of C, and the part of K that its packed panels hold
+//   a_bytes(k), b_bytes(k)     size of a packed panel of A and B of k steps
+//   pack_a(packer, to, i, rows, k, count), pack_b(packer, to, k, count, j, columns)
+//   multiply(count, a, rows, b, columns, c, n, add)   C[rows, n : n + columns] = or += the product of two panels
+//   Session                    an object that lives while the tile is used on this thread
 #pragma once
 
-#include "kernels/gemm/pack.h"
+#include "kernels/gemm/epilogue.h"
+#include "kernels/gemm/tile.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
 
-// rows_of_c(m, count, pointers) gives the address of column 0 of each of `count` rows from m on.
-template <class T, class PackA, class PackB, class RowsOfC>
-void gemm_block(const PackA& pack_a, const PackB& pack_b, const RowsOfC& rows_of_c, const GemmRange& range,
-                void* scratch) {
-  constexpr int L = kLanes<T>, W = kTileColumns<T>;
-  static_assert(kTileRows <= kGemmMaxTileRows && kGemmMaxN % W == 0);
-  T* const packed_b = static_cast<T*>(scratch);
-  T* const packed_a = packed_b + kGemmSpanK * kGemmMaxN;
-  T** const c = reinterpret_cast<T**>(packed_a + kGemmSpanK * kGemmMaxTileRows);
+// B packed span by span, into the block's scratch.
+template <class Tile, class PackB>
+struct PackEachSpan {
+  const PackB& pack;
+  char* to = nullptr;
 
+  std::size_t scratch_bytes(std::int64_t panels) const {
+    return static_cast<std::size_t>(panels) * Tile::b_bytes(Tile::kSpan);
+  }
+  void prepare(std::int64_t k, std::int64_t count, std::int64_t j, int columns, std::int64_t panel) const {
+    Tile::pack_b(pack, to + static_cast<std::size_t>(panel) * Tile::b_bytes(Tile::kSpan), k, count, j, columns);
+  }
+  const void* at(std::int64_t, std::int64_t, std::int64_t panel) const {
+    return to + static_cast<std::size_t>(panel) * Tile::b_bytes(Tile::kSpan);
+  }
+};
+
+// B packed before (GemmKernels::pack): panel after panel of kColumns columns, each over all of K.
+template <class Tile>
+struct PackedBefore {
+  PackedMatrix b;
+  char* to = nullptr;
+
+  std::size_t scratch_bytes(std::int64_t) const { return 0; }
+  void prepare(std::int64_t, std::int64_t, std::int64_t, int, std::int64_t) const {}
+  const void* at(std::int64_t k, std::int64_t j, std::int64_t) const {
+    return static_cast<const char*>(b.data) + static_cast<std::size_t>(j / Tile::kColumns) * Tile::b_bytes(b.k) +
+           Tile::b_bytes(k);
+  }
+};
+
+// rows_of_c(m, count, pointers) gives the address of column 0 of each of `count` rows from m on. The epilogue's
+// residual has C's rows in the order of m.
+template <class Tile, class PackA, class SourceB, class RowsOfC>
+void gemm_block(const PackA& pack_a, SourceB b, const RowsOfC& rows_of_c, const GemmRange& range,
+                const Epilogue<typename Tile::Value>& epilogue, void* scratch) {
+  using T = typename Tile::Value;
+  constexpr std::int64_t R = Tile::kRows, W = Tile::kColumns;
+  static_assert(R <= kGemmMaxTile && W <= 64 && 64 % W == 0 && kGemmSpanK % Tile::kSpan == 0);
   const std::int64_t m = range.m1 - range.m0, n = range.n1 - range.n0;
-  rows_of_c(range.m0, m, c);
-  if (range.k0 >= range.k1) {
-    for (std::int64_t i = 0; i < m; ++i) __builtin_memset(c[i] + range.n0, 0, static_cast<std::size_t>(n) * sizeof(T));
-    return;
-  }
+  const std::int64_t panels_n = (n + W - 1) / W, panels_m = (m + R - 1) / R;
+  b.to = static_cast<char*>(scratch);
+  void* const packed_a = b.to + b.scratch_bytes(panels_n);
+  T** const c = reinterpret_cast<T**>(static_cast<char*>(packed_a) + Tile::a_bytes(Tile::kSpan));
 
-  const std::int64_t panels = (m + kTileRows - 1) / kTileRows;
-  for (std::int64_t k0 = range.k0; k0 < range.k1; k0 += kGemmSpanK) {
-    const std::int64_t count = range.k1 - k0 < kGemmSpanK ? range.k1 - k0 : kGemmSpanK;
-    const auto columns_at = [&](std::int64_t j) { return static_cast<int>(n - j < W ? n - j : W); };
-    for (std::int64_t j = 0; j < n; j += W) {
-      const int columns = columns_at(j);
-      pack_b(packed_b + j * kGemmSpanK, k0, count, range.n0 + j, columns, columns <= L ? L : W);
-    }
-    for (std::int64_t p = 0; p < panels; ++p) {
-      const std::int64_t i = p * m / panels;
-      const int rows = static_cast<int>((p + 1) * m / panels - i);
-      pack_a(packed_a, range.m0 + i, rows, k0, count);
-      for (std::int64_t j = 0; j < n; j += W) {
-        const int columns = columns_at(j);
-        kMicroTiles<T>.of[columns <= L ? 0 : 1][rows - 1](count, packed_a, packed_b + j * kGemmSpanK, c + i,
-                                                          range.n0 + j, columns, k0 != range.k0);
-      }
+  rows_of_c(range.m0, m, c);
+  if (range.k0 >= range.k1)
+    for (std::int64_t i = 0; i < m; ++i) __builtin_memset(c[i] + range.n0, 0, static_cast<std::size_t>(n) * sizeof(T));
+
+  [[maybe_unused]] typename Tile::Session session;
+  const auto columns_of = [&](std::int64_t panel) { return static_cast<int>(n - panel * W < W ? n - panel * W : W); };
+  for (std::int64_t k0 = range.k0; k0 < range.k1; k0 += Tile::kSpan) {
+    const std::int64_t count = range.k1 - k0 < Tile::kSpan ? range.k1 - k0 : Tile::kSpan;
+    for (std::int64_t q = 0; q < panels_n; ++q) b.prepare(k0, count, range.n0 + q * W, columns_of(q), q);
+    for (std::int64_t p = 0; p < panels_m; ++p) {
+      const std::int64_t i = p * m / panels_m;
+      const int rows = static_cast<int>((p + 1) * m / panels_m - i);
+      Tile::pack_a(pack_a, packed_a, range.m0 + i, rows, k0, count);
+      for (std::int64_t q = 0; q < panels_n; ++q)
+        Tile::multiply(count, packed_a, rows, b.at(k0, range.n0 + q * W, q), columns_of(q), c + i, range.n0 + q * W,
+                       k0 != range.k0);
+      if (k0 + count == range.k1 && !epilogue.empty())
+        for (int r = 0; r < rows; ++r) finish_row(epilogue, c[i + r], range.m0 + i + r, range.n0, range.n1);
     }
   }
+  if (range.k0 >= range.k1 && !epilogue.empty())
+    for (std::int64_t i = 0; i < m; ++i) finish_row(epilogue, c[i], range.m0 + i, range.n0, range.n1);
 }
 
 template <class T>

@@ -1,26 +1,38 @@
 // Dense matrix products, one block of C at a time. Serial; csrc/ops cuts C into blocks and hands them to threads.
 //
-//   C[m0:m1, n0:n1] = sum over k in [k0, k1) of op(A)[m, k] op(B)[k, n]
+//   C[m0:m1, n0:n1] = epilogue(sum over k in [k0, k1) of op(A)[m, k] op(B)[k, n])
 //
-// Every element is summed in the same order whatever the block it falls in: k ascending within spans of kGemmSpanK, the
-// spans added in ascending order. So results depend on where K is cut and on nothing else.
+// Every element is summed in the same order whatever the block it falls in: k ascending within spans of kGemmSpanK (or
+// a divisor of it), the spans added in ascending order. So results depend on where K is cut and on nothing else.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "base/cache.h"
+#include "kernels/activation.h"
 #include "kernels/dispatch.h"
 
 namespace kcore::kernels {
 
-// A packed span of B of kGemmSpanK x kGemmMaxN floats is 512 KiB: half of a 1 MiB L2.
-inline constexpr std::int64_t kGemmSpanK = 256, kGemmMaxM = 504, kGemmMaxN = 512;
-inline constexpr std::int64_t kGemmMaxTileRows = 16;
-// What a block needs besides its operands: a packed span of B, a packed panel of A, a pointer for each row of C.
-inline constexpr std::size_t kGemmScratchBytes =
-    kGemmSpanK * (kGemmMaxN + kGemmMaxTileRows) * sizeof(double) + kGemmMaxM * sizeof(void*);
+// K is cut at multiples of this, the same on every machine, so that sums do not depend on the sizes of its caches.
+inline constexpr std::int64_t kGemmSpanK = 256;
+// Rows and columns that a micro-tile may have, and rows of a block: each has a pointer into C.
+inline constexpr std::int64_t kGemmMaxTile = 32, kGemmMaxM = 504;
 
-// A block of C and the part of K to sum; m1 - m0 <= kGemmMaxM, n1 - n0 <= kGemmMaxN. k0 is a multiple of kGemmSpanK.
+// Columns of a block: a packed span of B takes half of L2, the rest is for what streams by.
+inline std::int64_t gemm_max_n() {
+  const auto n = static_cast<std::int64_t>(cache_sizes().l2 / 2 / (kGemmSpanK * sizeof(float))) / 64 * 64;
+  return n < 128 ? 128 : n > 1024 ? 1024 : n;
+}
+// What a block needs besides its operands: a packed span of B, a packed and a gathered panel of A, the pointers.
+inline std::size_t gemm_scratch_bytes() {
+  return static_cast<std::size_t>(kGemmSpanK) * static_cast<std::size_t>(gemm_max_n() + 2 * kGemmMaxTile) *
+             sizeof(double) +
+         kGemmMaxM * sizeof(void*);
+}
+
+// A block of C and the part of K to sum; m1 - m0 <= kGemmMaxM, n1 - n0 <= gemm_max_n. k0 is a multiple of kGemmSpanK.
 struct GemmRange {
   std::int64_t m0, m1, n0, n1, k0, k1;
 };
@@ -33,15 +45,41 @@ struct Matrix {
   bool transposed = false;
 };
 
+// B packed once for many products: whole columns, all of K. Made by GemmKernels::pack of the same kernels.
+struct PackedMatrix {
+  const void* data;
+  std::int64_t k;
+};
+
+// What happens to C while it is hot: activation(c + bias[n] + residual[m, n]).
+template <class T>
+struct Epilogue {
+  const T* bias = nullptr;
+  const T* residual = nullptr;
+  std::int64_t ld_residual = 0;
+  Activation activation = Activation::linear;
+
+  bool empty() const { return !bias && !residual && activation == Activation::linear; }
+};
+
 template <class T>
 struct GemmKernels {
-  // c points at C[0, 0]. scratch: kGemmScratchBytes, 64-byte aligned.
-  void (*block)(const Matrix<T>& a, const Matrix<T>& b, T* c, std::int64_t ldc, const GemmRange& range, void* scratch);
+  // c points at C[0, 0]. scratch: gemm_scratch_bytes(), 64-byte aligned.
+  void (*block)(const Matrix<T>& a, const Matrix<T>& b, T* c, std::int64_t ldc, const GemmRange& range,
+                const Epilogue<T>& epilogue, void* scratch);
+  // The same with B packed before; n0 is a multiple of 64.
+  void (*block_packed)(const Matrix<T>& a, const PackedMatrix& b, T* c, std::int64_t ldc, const GemmRange& range,
+                       const Epilogue<T>& epilogue, void* scratch);
+  // Packs columns [n0, n1) of B (k x n); n0 is a multiple of 64. `to` holds packed_bytes(k, n), 64-byte aligned.
+  std::size_t (*packed_bytes)(std::int64_t k, std::int64_t n);
+  void (*pack)(const Matrix<T>& b, std::int64_t k, std::int64_t n0, std::int64_t n1, void* to);
   // y[i] = sum over k of op(A)[i, k] x[k], i in [i0, i1), without packing: memory-bound.
   void (*vector)(const Matrix<T>& a, const T* x, T* y, std::int64_t i0, std::int64_t i1, std::int64_t k);
-  // y[i * ldy + j] = sum over s of parts[(s * rows + i) * columns + j], s ascending, i in [i0, i1).
-  void (*combine)(const T* parts, std::int64_t count, std::int64_t rows, std::int64_t columns, T* y, std::int64_t ldy,
-                  std::int64_t i0, std::int64_t i1);
+  // C[m0:m1, n0:n1] = epilogue(sum over s of parts[s * size + m * columns + n]), s ascending.
+  void (*combine)(const T* parts, std::int64_t count, std::int64_t size, std::int64_t columns, T* c, std::int64_t ldc,
+                  const GemmRange& range, const Epilogue<T>& epilogue);
+  // C[m0:m1, n0:n1] = epilogue(C) in place.
+  void (*finish)(T* c, std::int64_t ldc, const GemmRange& range, const Epilogue<T>& epilogue);
 };
 
 struct Gemm {

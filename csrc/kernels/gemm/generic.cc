@@ -6,21 +6,53 @@
 namespace kcore::kernels::KCORE_ISA {
 namespace {
 
-template <class T>
-void block(const Matrix<T>& a, const Matrix<T>& b, T* c, std::int64_t ldc, const GemmRange& range, void* scratch) {
-  gemm_block<T>(MatrixRows<T>{a}, MatrixColumns<T>{b}, MatrixOut<T>{c, ldc}, range, scratch);
+template <class Tile, class T>
+void block(const Matrix<T>& a, const Matrix<T>& b, T* c, std::int64_t ldc, const GemmRange& range,
+           const Epilogue<T>& epilogue, void* scratch) {
+  const MatrixColumns<T> columns{b};
+  gemm_block<Tile>(MatrixRows<T>{a}, PackEachSpan<Tile, MatrixColumns<T>>{columns}, MatrixOut<T>{c, ldc}, range,
+                   epilogue, scratch);
+}
+
+template <class Tile, class T>
+void block_packed(const Matrix<T>& a, const PackedMatrix& b, T* c, std::int64_t ldc, const GemmRange& range,
+                  const Epilogue<T>& epilogue, void* scratch) {
+  gemm_block<Tile>(MatrixRows<T>{a}, PackedBefore<Tile>{b}, MatrixOut<T>{c, ldc}, range, epilogue, scratch);
+}
+
+template <class Tile>
+std::size_t packed_bytes(std::int64_t k, std::int64_t n) {
+  return static_cast<std::size_t>((n + Tile::kColumns - 1) / Tile::kColumns) * Tile::b_bytes(k);
+}
+
+template <class Tile, class T>
+void pack(const Matrix<T>& b, std::int64_t k, std::int64_t n0, std::int64_t n1, void* to) {
+  constexpr std::int64_t W = Tile::kColumns;
+  const MatrixColumns<T> columns{b};
+  for (std::int64_t j = n0; j < n1; j += W) {
+    char* const panel = static_cast<char*>(to) + static_cast<std::size_t>(j / W) * Tile::b_bytes(k);
+    for (std::int64_t k0 = 0; k0 < k; k0 += Tile::kSpan)
+      Tile::pack_b(columns, panel + Tile::b_bytes(k0), k0, k - k0 < Tile::kSpan ? k - k0 : Tile::kSpan, j,
+                   static_cast<int>(n1 - j < W ? n1 - j : W));
+  }
 }
 
 template <class T>
-void combine(const T* parts, std::int64_t count, std::int64_t rows, std::int64_t columns, T* y, std::int64_t ldy,
-             std::int64_t i0, std::int64_t i1) {
-  for (std::int64_t i = i0; i < i1; ++i) {
-    T* row = y + i * ldy;
-    for (std::int64_t j = 0; j < columns; ++j) row[j] = parts[i * columns + j];
+void finish(T* c, std::int64_t ldc, const GemmRange& range, const Epilogue<T>& epilogue) {
+  for (std::int64_t i = range.m0; i < range.m1; ++i) finish_row(epilogue, c + i * ldc, i, range.n0, range.n1);
+}
+
+template <class T>
+void combine(const T* parts, std::int64_t count, std::int64_t size, std::int64_t columns, T* c, std::int64_t ldc,
+             const GemmRange& range, const Epilogue<T>& epilogue) {
+  for (std::int64_t i = range.m0; i < range.m1; ++i) {
+    T* row = c + i * ldc;
+    for (std::int64_t j = range.n0; j < range.n1; ++j) row[j] = parts[i * columns + j];
     for (std::int64_t s = 1; s < count; ++s) {
-      const T* part = parts + (s * rows + i) * columns;
-      for (std::int64_t j = 0; j < columns; ++j) row[j] += part[j];
+      const T* part = parts + s * size + i * columns;
+      for (std::int64_t j = range.n0; j < range.n1; ++j) row[j] += part[j];
     }
+    if (!epilogue.empty()) finish_row(epilogue, row, i, range.n0, range.n1);
   }
 }
 
@@ -40,7 +72,13 @@ void integer_product(const Matrix<T>& a, const Matrix<T>& b, T* c, std::int64_t 
 }
 
 template <class T>
-constexpr GemmKernels<T> kKernels = {block<T>, vector_product<T>, combine<T>};
+constexpr GemmKernels<T> kKernels = {block<FmaTile<T>, T>,
+                                     block_packed<FmaTile<T>, T>,
+                                     packed_bytes<FmaTile<T>>,
+                                     pack<FmaTile<T>, T>,
+                                     vector_product<T>,
+                                     combine<T>,
+                                     finish<T>};
 
 }  // namespace
 

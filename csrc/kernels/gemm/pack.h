@@ -95,7 +95,7 @@ struct MatrixColumns {
   Matrix<T> b;
   void operator()(T* to, std::int64_t k, std::int64_t count, std::int64_t j, int columns, int width) const {
     if (b.transposed) {
-      const T* from[kTileColumns<T>];
+      const T* from[kTileColumns<T>] = {};
       for (int c = 0; c < columns; ++c) from[c] = b.data + (j + c) * b.ld + k;
       transpose_rows(to, width, from, columns, count);
     } else {

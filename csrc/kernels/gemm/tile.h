@@ -4,8 +4,9 @@
 // 2 FMA ports x 4 cycles of latency need 8 or more independent accumulators.
 #pragma once
 
-#include <cstdint>
 #include <utility>
+
+#include "kernels/gemm/gemm.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
@@ -97,6 +98,32 @@ constexpr MicroTiles<T> micro_tiles(std::integer_sequence<int, R...>) {
 }
 template <class T>
 constexpr MicroTiles<T> kMicroTiles = micro_tiles<T>(std::make_integer_sequence<int, kTileRows>());
+
+// The micro-tile as gemm_block wants it. A panel of A is to[k * rows + r], of B to[k * width + j], where width is one
+// vector if the columns fit into it.
+template <class T>
+struct FmaTile {
+  using Value = T;
+  struct Session {};
+  static constexpr std::int64_t kRows = kTileRows, kColumns = kTileColumns<T>, kSpan = kGemmSpanK;
+  static constexpr std::size_t a_bytes(std::int64_t k) { return static_cast<std::size_t>(k * 16) * sizeof(T); }
+  static constexpr std::size_t b_bytes(std::int64_t k) { return static_cast<std::size_t>(k * kColumns) * sizeof(T); }
+  static constexpr int width_of(int columns) { return columns <= kLanes<T> ? kLanes<T> : kTileColumns<T>; }
+
+  template <class Packer>
+  static void pack_a(const Packer& pack, void* to, std::int64_t i, int rows, std::int64_t k, std::int64_t count) {
+    pack(static_cast<T*>(to), i, rows, k, count);
+  }
+  template <class Packer>
+  static void pack_b(const Packer& pack, void* to, std::int64_t k, std::int64_t count, std::int64_t j, int columns) {
+    pack(static_cast<T*>(to), k, count, j, columns, width_of(columns));
+  }
+  static void multiply(std::int64_t count, const void* a, int rows, const void* b, int columns, T* const* c,
+                       std::int64_t n, bool add) {
+    kMicroTiles<T>.of[columns <= kLanes<T> ? 0 : 1][rows - 1](count, static_cast<const T*>(a), static_cast<const T*>(b),
+                                                              c, n, columns, add);
+  }
+};
 
 }  // namespace
 }  // namespace kcore::kernels::KCORE_ISA
