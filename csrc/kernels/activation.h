@@ -6,9 +6,9 @@ namespace kcore::kernels {
 enum class Activation { linear, relu, sigmoid, tanh };
 inline constexpr int kActivationCount = 4;
 
-// As attributes of ops name them; "" is linear.
+// As attributes of ops name them.
 constexpr const char* name_of(Activation activation) {
-  constexpr const char* names[kActivationCount] = {"", "relu", "sigmoid", "tanh"};
+  constexpr const char* names[kActivationCount] = {"linear", "relu", "sigmoid", "tanh"};
   return names[static_cast<int>(activation)];
 }
 

@@ -1,6 +1,7 @@
-// y = op(a) op(b): matrices in the last two dimensions, the leading ones broadcast.
+// y = activation(op(a) op(b) + bias + residual): matrices in the last two dimensions, the leading ones broadcast.
 #include <algorithm>
 
+#include "ops/activation.h"
 #include "ops/gemm.h"
 
 namespace kcore::ops {
@@ -49,6 +50,11 @@ void floating(const matmul& op, Run& c, const Problem& p) {
   const T *const a = c.input<T>(0), *const b = c.input<T>(1);
   T* const y = c.output<T>(0);
   const auto& kernels = gemm_kernels<T>();
+  const T* const residual = c.input<T>(3);
+  const kernels::Activation activation = activation_of(op.activation);
+  const auto epilogue_at = [&](std::int64_t i) {
+    return kernels::Epilogue<T>{c.input<T>(2), residual ? residual + i * p.m * p.n : nullptr, p.n, activation};
+  };
   const auto a_at = [&](std::int64_t i) { return matrix(a + p.a_index(i) * p.m * p.k, p.m, p.k, op.transpose_a); };
   const auto b_at = [&](std::int64_t i) { return matrix(b + p.b_index(i) * p.k * p.n, p.k, p.n, op.transpose_b); };
 
@@ -67,12 +73,16 @@ void floating(const matmul& op, Run& c, const Problem& p) {
                         if (p.n != 1) big.transposed = !big.transposed;
                         const T* const x = p.n == 1 ? b_at(i).data : a_at(i).data;
                         kernels.vector(big, x, y + i * length, i0, i1, p.k);
+                        const auto epilogue = epilogue_at(i);
+                        if (epilogue.empty()) continue;
+                        const kernels::GemmRange rows{i0, i1, 0, 1, 0, p.k}, columns{0, 1, i0, i1, 0, p.k};
+                        kernels.finish(y + i * length, p.n, p.n == 1 ? rows : columns, epilogue);
                       }
                     });
     return;
   }
 
-  run_gemm(c, GemmPlan(p.m, p.n, p.k, p.batch), y, p.m * p.n, p.n,
+  run_gemm(c, GemmPlan(p.m, p.n, p.k, p.batch), y, p.m * p.n, p.n, epilogue_at,
            [&](std::int64_t i, const kernels::GemmRange& range, T* out, std::int64_t ldout,
                const kernels::Epilogue<T>& epilogue,
                void* scratch) { kernels.block(a_at(i), b_at(i), out, ldout, range, epilogue, scratch); });
@@ -109,6 +119,11 @@ void infer(const matmul& op, Infer& c) {
   Shape y = c.broadcast(batch_of(a), batch_of(b));
   y.push_back(m);
   y.push_back(n);
+  require_activation(c, op.activation);
+  c.require(is_floating(c.dtype(0)) || (!c.has(2) && !c.has(3) && op.activation == "linear"),
+            "expected floats where there is a bias, a residual or an activation, received ", c.dtype(0));
+  if (c.has(2)) c.require_shape(2, {n});
+  if (c.has(3)) c.require_shape(3, y);
   c.out(c.dtype(0), y);
 }
 

@@ -11,8 +11,22 @@ def matmul(a, b, transpose_a=False, transpose_b=False):
     return (np.swapaxes(a, -1, -2) if transpose_a else a) @ (np.swapaxes(b, -1, -2) if transpose_b else b)
 
 
-def magnitude(a, b, **attrs):
-    return matmul(np.abs(a), np.abs(b), **attrs)
+ACTIVATIONS = {
+    "linear": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+}
+
+
+def with_epilogue(a, b, bias=None, residual=None, activation="linear", **attrs):
+    y = matmul(a, b, **attrs)
+    return ACTIVATIONS[activation](y + (0 if bias is None else bias) + (0 if residual is None else residual))
+
+
+def magnitude(a, b, bias=None, residual=None, activation="linear", **attrs):
+    extra = sum(np.abs(x) for x in (bias, residual) if x is not None)
+    return matmul(np.abs(a), np.abs(b), **attrs) + extra
 
 
 def product(m, k, n, *, ta=False, tb=False, batch_a=(), batch_b=(), **options):
@@ -30,6 +44,28 @@ def product(m, k, n, *, ta=False, tb=False, batch_a=(), batch_b=(), **options):
         why="rounding of a sum in spans of 256, relative to the sum of absolute products",
         flops=2 * m * k * n * max(1, int(np.prod(batch_a))),
         name=name,
+        **options,
+    )
+
+
+def fused(m, k, n, activation="linear", *, bias=True, residual=False, batch=(), ta=False, **options):
+    """A case with an epilogue."""
+    a = normal(*batch, *((k, m) if ta else (m, k)), key="a")
+    return Case(
+        "matmul",
+        [
+            a,
+            normal(k, n, key="b"),
+            normal(n, key="bias") if bias else None,
+            normal(*batch, m, n, key="residual") if residual else None,
+        ],
+        with_epilogue,
+        attrs={"transpose_a": ta, "activation": activation},
+        scale=magnitude,
+        ulps=6,
+        why="rounding of a sum in spans of 256, relative to the sum of absolute products; slopes are at most one",
+        flops=2 * m * k * n * max(1, int(np.prod(batch))),
+        name=f"{activation}{'-bias' * bias}{'-residual' * residual}",
         **options,
     )
 
@@ -65,6 +101,16 @@ CASES = [
     # empty sums and empty results
     product(3, 0, 4),
     product(0, 3, 4, **_big),
+    # epilogues: in the last span, in a K cut into parts, of vectors, of empty sums
+    fused(5, 7, 33, "relu"),
+    fused(17, 3, 18, "tanh", residual=True),
+    fused(3, 4, 5, "sigmoid", bias=False, residual=True, batch=(2,)),
+    fused(3, 4, 5, "relu", residual=True, batch=(2, 2), ta=True, **_big),
+    fused(15, 300, 35, "relu", residual=True, **_forward_only),
+    fused(6, 9000, 7, "relu", residual=True, **_forward_only),
+    fused(1, 9, 70, "relu", residual=True, **_big),
+    fused(70, 9, 1, "tanh", residual=True, **_big),
+    fused(3, 0, 4, "relu", **_forward_only),
     # batches: one matrix for all, broadcasting on both sides
     product(3, 4, 5, batch_a=(2,)),
     product(3, 4, 5, batch_a=(2, 3), tb=True),

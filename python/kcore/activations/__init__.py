@@ -36,6 +36,7 @@ from kcore.ops import (
     tanh_shrink,
     threshold,
 )
+from kcore.ops.matmul import FUSED_ACTIVATIONS
 
 __all__ = [
     "celu",
@@ -123,6 +124,11 @@ swish = silu
 hard_swish = hard_silu
 
 
+def fused_activation(activation) -> str | None:
+    """The name under which matmul and conv apply an activation to their result while it is hot; None if they do not."""
+    return next((name for function, name in _FUSED if function is activation), None)
+
+
 def get(identifier):
     """The activation called or described by `identifier`; None is `linear`, a callable is itself.
 
@@ -146,3 +152,4 @@ def deserialize(config, custom_objects: dict | None = None):
 
 
 _LOOKUP = Lookup("activation", {name: globals()[name] for name in __all__ if name not in _FINDERS}, default=linear)
+_FUSED = [(None, "linear"), (linear, "linear"), *((globals()[name], name) for name in FUSED_ACTIVATIONS)]

@@ -11,24 +11,51 @@ from kcore.ops.operands import as_tensor, cast_to, normalize_axis, sum_to, toget
 from kcore.ops.public import public
 from kcore.ops.shape import expand_dims, reshape, squeeze, transpose
 
+# Activations that matmul and conv apply to their result while it is hot, and their gradients, which follow from y.
+FUSED_ACTIVATIONS = {"relu": "relu_grad", "sigmoid": "sigmoid_grad", "tanh": "tanh_grad"}
 
-def product(a: Tensor, b: Tensor, transpose_a: bool = False, transpose_b: bool = False) -> Tensor:
-    """op(a) op(b), where op transposes the last two dimensions or does nothing, without copying.
+
+def epilogue_grads(node: Any, dy: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """The gradients before the activation, of the bias and of the residual, which are inputs 2 and 3 of matmul and conv."""
+    grad = FUSED_ACTIVATIONS.get(node.attrs.get("activation", "linear"))
+    if grad:
+        dy = apply(grad, (dy, node.outputs[0]))
+    needs = (*node.needs, False, False)
+    return dy, sum_to(dy, node.inputs[2].shape) if needs[2] else None, dy if needs[3] else None
+
+
+def product(
+    a: Tensor,
+    b: Tensor,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    bias: Tensor | None = None,
+    residual: Tensor | None = None,
+    activation: str = "linear",
+) -> Tensor:
+    """activation(op(a) op(b) + bias + residual), where op transposes the last two dimensions or does nothing.
 
     Args:
         a: (..., M, K), or (..., K, M) if `transpose_a`.
         b: (..., K, N), or (..., N, K) if `transpose_b`, of the same dtype; the leading dimensions broadcast.
+        bias: (N,).
+        residual: (..., M, N).
+        activation: `"linear"` or one of `FUSED_ACTIVATIONS`.
 
     Returns:
         (..., M, N).
     """
-    return apply("matmul", (a, b), {"transpose_a": transpose_a, "transpose_b": transpose_b})
+    attrs = {"transpose_a": transpose_a, "transpose_b": transpose_b}
+    if bias is None and residual is None and activation == "linear":
+        return apply("matmul", (a, b), attrs)
+    return apply("matmul", (a, b, bias, residual), {**attrs, "activation": activation})
 
 
 @vjp("matmul")
 def matmul_vjp(node, dy):
-    a, b = node.inputs  # dy (..., M, N)
+    a, b = node.inputs[:2]  # dy (..., M, N)
     ta, tb = node.attrs.get("transpose_a", False), node.attrs.get("transpose_b", False)
+    dy, dbias, dresidual = epilogue_grads(node, dy)
     da = db = None
     if node.needs[0]:
         da = product(b, dy, tb, True) if ta else product(dy, b, False, not tb)
@@ -42,7 +69,7 @@ def matmul_vjp(node, dy):
             )
         db = product(dy, a, True, ta) if tb else product(a, dy, not ta, False)
         db = reshape(db, b.shape) if db.ndim < b.ndim else sum_to(db, b.shape)
-    return [da, db]
+    return [da, db, dbias, dresidual][: len(node.inputs)]
 
 
 def _operands(x1: Any, x2: Any) -> tuple[list[Tensor], str]:
@@ -77,6 +104,26 @@ def matmul(x1: Any, x2: Any) -> Tensor:
     if row or column:
         y = squeeze(y, tuple(axis for axis, drop in ((-2, row), (-1, column)) if drop))
     return cast_to(y, dtype)
+
+
+def linear(x: Any, kernel: Any, bias: Any = None, activation: str = "linear") -> Tensor:
+    """`activation(x @ kernel + bias)` in one op.
+
+    Args:
+        x: (..., K), at least 2 dimensions.
+        kernel: (K, N).
+        bias: (N,).
+        activation: `"linear"` or one of `FUSED_ACTIVATIONS`.
+
+    Returns:
+        (..., N).
+    """
+    if bias is None:
+        (a, b), dtype = _operands(x, kernel)
+    else:
+        a, b, bias = together(x, kernel, bias, floating=True)
+        dtype = a.dtype
+    return cast_to(product(a, b, bias=bias, activation=activation), dtype)
 
 
 def _check_axes(axes: Any, ndim: int) -> list[int]:

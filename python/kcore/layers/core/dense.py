@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from kcore import ops
+from kcore.activations import fused_activation
 from kcore.layers.input_spec import InputSpec
 from kcore.layers.options import BuiltinLayer, add_weight, positive_int, refuse_adapters
+from kcore.ops.matmul import linear
 
 
 class Dense(BuiltinLayer):
@@ -66,10 +67,11 @@ class Dense(BuiltinLayer):
         self.built = True
 
     def call(self, inputs, training=None):
-        outputs = ops.matmul(inputs, self.kernel)  # (..., features) (features, units) -> (..., units)
-        if self.bias is not None:
-            outputs = ops.add(outputs, self.bias)
-        return outputs if self.activation is None else self.activation(outputs)
+        fused = fused_activation(self.activation)
+        y = linear(
+            inputs, self.kernel, self.bias, fused or "linear"
+        )  # (..., features) (features, units) -> (..., units)
+        return y if fused else self.activation(y)
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
