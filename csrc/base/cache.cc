@@ -1,6 +1,7 @@
 // Linux tells per core what each cache holds; a machine that hides them gets common sizes.
 #include "base/cache.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
@@ -38,6 +39,13 @@ CacheSizes find() {
 const CacheSizes& cache_sizes() {
   static const CacheSizes sizes = find();
   return sizes;
+}
+
+bool exceeds_cache(std::int64_t bytes) {
+  // A larger L3 is shared by more cores than one op gets, and not much faster than memory.
+  constexpr std::size_t kShare = std::size_t{32} << 20;
+  static const std::size_t limit = cache_sizes().l3 ? std::min(cache_sizes().l3, kShare) : 4 * cache_sizes().l2;
+  return static_cast<std::size_t>(bytes) > limit;
 }
 
 }  // namespace kcore

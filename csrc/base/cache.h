@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 namespace kcore {
 
@@ -10,5 +11,9 @@ struct CacheSizes {
 };
 
 const CacheSizes& cache_sizes();
+
+// Whether an op that reads and writes `bytes` leaves a result that is not in the cache when the next op reads it, and
+// so had better be written around it (kernels/stream.h).
+bool exceeds_cache(std::int64_t bytes);
 
 }  // namespace kcore

@@ -1,7 +1,8 @@
 // Broadcasting of n inputs as a walk over rows: collapsed shapes, so that the inner loop is as long as it can be.
 #pragma once
 
-#include "base/parallel.h"
+#include <algorithm>
+
 #include "kcore/tensor.h"
 
 namespace kcore {
@@ -38,33 +39,41 @@ struct BroadcastPlan {
     }
   }
 
-  // Calls row(offsets of the inputs, offset of the output, n) so that together the calls cover the output. `grain` is
-  // the number of elements worth a thread.
+  std::int64_t size() const {
+    std::int64_t n = 1;
+    for (int d = 0; d < rank; ++d) n *= dims[d];
+    return n;
+  }
+
+  // Calls row(offsets of the inputs, offset of the output, n) for the parts of rows that make up [begin, end) of the
+  // output.
   template <class Row>
-  void run(std::int64_t grain, Row&& row) const {
-    const std::int64_t inner = dims[rank - 1];
-    std::int64_t rows = 1;
-    for (int d = 0; d + 1 < rank; ++d) rows *= dims[d];
-    if (rows == 1) {
-      parallel_ranges(inner, grain, [&](std::int64_t begin, std::int64_t end) {
-        std::int64_t offsets[N];
-        for (int k = 0; k < N; ++k) offsets[k] = strides[k][rank - 1] * begin;
-        row(offsets, begin, end - begin);
-      });
-      return;
+  void walk(std::int64_t begin, std::int64_t end, Row&& row) const {
+    const int last = rank - 1;
+    std::int64_t index[Shape::kMaxRank], offsets[N] = {};
+    for (std::int64_t rest = begin, d = last; d >= 0; rest /= dims[d--]) {
+      index[d] = rest % dims[d];
+      for (int k = 0; k < N; ++k) offsets[k] += index[d] * strides[k][d];
     }
-    parallel_ranges(rows, grain / inner + 1, [&](std::int64_t begin, std::int64_t end) {
-      std::int64_t index[Shape::kMaxRank] = {};
-      std::int64_t rest = begin;
-      for (int d = rank - 2; d >= 0; rest /= dims[d--]) index[d] = rest % dims[d];
-      for (std::int64_t r = begin; r < end; ++r) {
-        std::int64_t offsets[N] = {};
-        for (int k = 0; k < N; ++k)
-          for (int d = 0; d + 1 < rank; ++d) offsets[k] += index[d] * strides[k][d];
-        row(offsets, r * inner, inner);
-        for (int d = rank - 2; d >= 0 && ++index[d] == dims[d]; --d) index[d] = 0;
+    for (std::int64_t at = begin; at < end;) {
+      const std::int64_t n = std::min(dims[last] - index[last], end - at);
+      row(offsets, at, n);
+      at += n;
+      index[last] += n;
+      for (int k = 0; k < N; ++k) offsets[k] += n * strides[k][last];
+      for (int d = last; d > 0 && index[d] == dims[d]; --d) {
+        index[d] = 0;
+        ++index[d - 1];
+        for (int k = 0; k < N; ++k) offsets[k] += strides[k][d - 1] - dims[d] * strides[k][d];
       }
-    });
+    }
+  }
+
+  // The offsets of the inputs for one element of the output.
+  void offsets_of(std::int64_t element, std::int64_t (&offsets)[N]) const {
+    for (int k = 0; k < N; ++k) offsets[k] = 0;
+    for (int d = rank - 1; d >= 0; element /= dims[d--])
+      for (int k = 0; k < N; ++k) offsets[k] += element % dims[d] * strides[k][d];
   }
 };
 

@@ -4,6 +4,7 @@
 #include "base/parallel.h"
 #include "ops/broadcast.h"
 #include "ops/op.h"
+#include "ops/stream.h"
 
 namespace kcore {
 namespace {
@@ -13,6 +14,7 @@ using kernels::UnaryFunction;
 
 // Nanoseconds per element decide how much work is worth a thread: libm calls against a vector add.
 constexpr double kCheap = 0.3, kCostly = 3.0;
+constexpr std::int64_t kStreamGrain = 1 << 16;  // elements of a block of work when the result is streamed
 
 template <class Table>
 bool takes(const Table& table, DType dtype) {
@@ -25,11 +27,60 @@ void infer_unary(Infer& c, bool supported, bool predicate) {
 }
 
 void run_unary(Run& c, UnaryFunction function, const double* p) {
-  const std::int64_t in_size = size_of(c.dtype(0)), out_size = size_of(c.out(0).dtype);
+  const std::int64_t in_size = size_of(c.dtype(0)), out_size = size_of(c.out(0).dtype), n = c.shape(0).size();
   const char* x = c.input<char>(0);
   char* y = c.output<char>(0);
-  parallel_ranges(c.shape(0).size(), grain_for(kCostly), [&](std::int64_t begin, std::int64_t end) {
-    function(x + begin * in_size, y + begin * out_size, end - begin, p);
+  if (!exceeds_cache(n * (in_size + out_size))) {
+    parallel_ranges(n, grain_for(kCostly), [&](std::int64_t begin, std::int64_t end) {
+      function(x + begin * in_size, y + begin * out_size, end - begin, p);
+    });
+    return;
+  }
+  const std::int64_t per_block = stream_count(std::max(in_size, out_size));
+  parallel_ranges(n, kStreamGrain, [&](std::int64_t begin, std::int64_t end) {
+    stream_range(
+        y, out_size, per_block, begin, end,
+        [&](std::int64_t first, std::int64_t last, char* to) { function(x + first * in_size, to, last - first, p); },
+        [&](std::int64_t first, kernels::Ahead* next) {
+          next[0] = {x + first * in_size, per_block * in_size};
+          return 1;
+        });
+  });
+}
+
+// Runs row(inputs, to, n) over the parts of rows of a broadcast; `sizes` are the bytes of the inputs' elements.
+template <int N, class Row>
+void run_broadcast(Run& c, const BroadcastPlan<N>& plan, const std::int64_t (&sizes)[N], Row&& row) {
+  const std::int64_t out_size = size_of(c.out(0).dtype), n = plan.size();
+  const char* inputs[N];
+  std::int64_t widest = out_size, bytes = n * out_size;
+  for (int k = 0; k < N; ++k) {
+    inputs[k] = c.input<char>(k);
+    widest = std::max(widest, sizes[k]);
+    bytes += c.shape(k).size() * sizes[k];
+  }
+  char* y = c.output<char>(0);
+  // Elements [begin, end) of the output to `to`.
+  const auto compute = [&](std::int64_t begin, std::int64_t end, char* to) {
+    plan.walk(begin, end, [&](const std::int64_t* offsets, std::int64_t at, std::int64_t count) {
+      const char* from[N];
+      for (int k = 0; k < N; ++k) from[k] = inputs[k] + offsets[k] * sizes[k];
+      row(from, to + (at - begin) * out_size, count);
+    });
+  };
+  if (!exceeds_cache(bytes)) {
+    parallel_ranges(n, grain_for(kCheap),
+                    [&](std::int64_t begin, std::int64_t end) { compute(begin, end, y + begin * out_size); });
+    return;
+  }
+  const std::int64_t per_block = stream_count(widest);
+  parallel_ranges(n, kStreamGrain, [&](std::int64_t begin, std::int64_t end) {
+    stream_range(y, out_size, per_block, begin, end, compute, [&](std::int64_t first, kernels::Ahead* next) {
+      std::int64_t offsets[N];
+      plan.offsets_of(first, offsets);
+      for (int k = 0; k < N; ++k) next[k] = {inputs[k] + offsets[k] * sizes[k], per_block * sizes[k]};
+      return N;
+    });
   });
 }
 
@@ -40,13 +91,11 @@ void infer_binary(Infer& c, bool supported, bool to_bool) {
 }
 
 void run_binary(Run& c, BinaryFunction function, const double* p) {
-  const std::int64_t in_size = size_of(c.dtype(0)), out_size = size_of(c.out(0).dtype);
-  const char *a = c.input<char>(0), *b = c.input<char>(1);
-  char* y = c.output<char>(0);
+  const std::int64_t size = size_of(c.dtype(0));
   const BroadcastPlan<2> plan(c.out(0).shape, {&c.shape(0), &c.shape(1)});
   const std::int64_t stride_a = plan.strides[0][plan.rank - 1], stride_b = plan.strides[1][plan.rank - 1];
-  plan.run(grain_for(kCheap), [&](const std::int64_t* offsets, std::int64_t offset, std::int64_t n) {
-    function(a + offsets[0] * in_size, stride_a, b + offsets[1] * in_size, stride_b, y + offset * out_size, n, p);
+  run_broadcast<2>(c, plan, {size, size}, [&](const char* const* in, char* to, std::int64_t n) {
+    function(in[0], stride_a, in[1], stride_b, to, n, p);
   });
 }
 
@@ -111,14 +160,11 @@ void run(const where&, Run& c) {
   const auto& table = kernels::elementwise();
   const std::int64_t size = size_of(c.dtype(1));
   const kernels::SelectFunction function = size == 1 ? table.select1 : size == 4 ? table.select4 : table.select8;
-  const bool* condition = c.input<bool>(0);
-  const char *a = c.input<char>(1), *b = c.input<char>(2);
-  char* y = c.output<char>(0);
   const BroadcastPlan<3> plan(c.out(0).shape, {&c.shape(0), &c.shape(1), &c.shape(2)});
   const int last = plan.rank - 1;
-  plan.run(grain_for(kCheap), [&](const std::int64_t* offsets, std::int64_t offset, std::int64_t n) {
-    function(condition + offsets[0], plan.strides[0][last], a + offsets[1] * size, plan.strides[1][last],
-             b + offsets[2] * size, plan.strides[2][last], y + offset * size, n);
+  run_broadcast<3>(c, plan, {1, size, size}, [&](const char* const* in, char* to, std::int64_t n) {
+    function(reinterpret_cast<const bool*>(in[0]), plan.strides[0][last], in[1], plan.strides[1][last], in[2],
+             plan.strides[2][last], to, n);
   });
 }
 
