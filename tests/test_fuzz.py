@@ -5,6 +5,7 @@ Run once for each KCORE_ISA, and once more with an extension built with -DKCORE_
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from kcore import _core
 from op_cases import CASES
 
-DTYPES = ["bool", "uint8", "int32", "uint32", "int64", "float32", "float64"]
+DTYPES = ["bool", "uint8", "int32", "uint32", "int64", "float32", "float64", "bfloat16"]
 CLEAN = (ValueError, TypeError, IndexError, MemoryError, OverflowError)
 
 # Small enough to run, with the values that overflow careless arithmetic. Sizes between are left out: they would be
@@ -33,7 +34,8 @@ def array(draw, shape, dtype):
     generator = np.random.default_rng(draw(st.integers(0, 1000)))
     if dtype == "bool":
         return generator.random(shape) < 0.5
-    if dtype.startswith("float"):
+    if "float" in dtype:
+        dtype = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
         values = generator.normal(size=shape).astype(dtype)
         return np.where(
             generator.random(shape) < 0.05, np.asarray([np.nan, np.inf, -np.inf, 0.0])[draw(st.integers(0, 3))], values
@@ -75,7 +77,7 @@ def random_call(draw, op):
 def damaged_call(draw, op):
     """A valid call of the op table with one thing changed: gets past the first checks."""
     case = draw(st.sampled_from([c for c in CASES if c.op == op]))
-    arrays, attrs = case.arrays(draw(st.sampled_from(["float32", "float64"]))), dict(case.attrs)
+    arrays, attrs = case.arrays(draw(st.sampled_from(["bfloat16", "float32", "float64"]))), dict(case.attrs)
     kinds = dict(_core.op_schemas()[op][2])
     if kinds and draw(st.booleans()):
         name = draw(st.sampled_from(sorted(kinds)))

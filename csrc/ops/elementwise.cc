@@ -18,6 +18,7 @@ constexpr std::int64_t kStreamGrain = 1 << 16;  // elements of a block of work w
 
 template <class Table>
 bool takes(const Table& table, DType dtype) {
+  if (dtype == DType::bfloat16) dtype = DType::float32;  // run sees it widened
   return table[static_cast<int>(dtype)] != nullptr;
 }
 
@@ -159,7 +160,10 @@ void infer(const where&, Infer& c) {
 void run(const where&, Run& c) {
   const auto& table = kernels::elementwise();
   const std::int64_t size = size_of(c.dtype(1));
-  const kernels::SelectFunction function = size == 1 ? table.select1 : size == 4 ? table.select4 : table.select8;
+  const kernels::SelectFunction function = size == 1   ? table.select1
+                                           : size == 2 ? table.select2
+                                           : size == 4 ? table.select4
+                                                       : table.select8;
   const BroadcastPlan<3> plan(c.out(0).shape, {&c.shape(0), &c.shape(1), &c.shape(2)});
   const int last = plan.rank - 1;
   run_broadcast<3>(c, plan, {1, size, size}, [&](const char* const* in, char* to, std::int64_t n) {

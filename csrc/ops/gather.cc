@@ -47,6 +47,7 @@ template <class Body>
 void for_width(DType dtype, Body&& body) {
   switch (size_of(dtype)) {
     case 1: return body(std::uint8_t{});
+    case 2: return body(std::uint16_t{});
     case 4: return body(std::uint32_t{});
     default: return body(std::uint64_t{});
   }
@@ -370,7 +371,7 @@ void infer(const one_hot& op, Infer& c) {
 // An index outside the classes gives zeros, as in Keras.
 void run(const one_hot& op, Run& c) {
   const Split y(c.out(0).shape, positive(op.axis, c.out(0).shape.rank()));
-  for_dtype(op.dtype, [&](auto out_tag) {
+  for_dtype(c.out(0).dtype, [&](auto out_tag) {
     using Out = decltype(out_tag);
     Out* to = c.output<Out>(0);
     std::memset(static_cast<void*>(to), 0, static_cast<std::size_t>(c.out(0).shape.size()) * sizeof(Out));

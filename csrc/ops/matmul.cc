@@ -109,7 +109,7 @@ void integer(const matmul& op, Run& c, const Problem& p, Kernel kernel) {
 void infer(const matmul& op, Infer& c) {
   c.require_same_dtype();
   c.require(c.dtype(0) != DType::boolean && c.dtype(0) != DType::uint8,
-            "expected int32, uint32, int64, float32 or float64, received ", c.dtype(0));
+            "expected int32, uint32, int64 or a float dtype, received ", c.dtype(0));
   const Shape &a = c.shape(0), &b = c.shape(1);
   c.require(a.rank() >= 2 && b.rank() >= 2, "expected at least 2 dimensions, received shapes ", a, " and ", b);
   const std::int64_t m = a.last(op.transpose_a ? 0 : 1), k = a.last(op.transpose_a ? 1 : 0);

@@ -32,7 +32,7 @@ void Infer::require_shape(int i, const Shape& expected) const {
 
 void Infer::require_floating(int i) const {
   if (!is_floating(dtype(i)))
-    fail_with(ErrorKind::type, concat("expected ", name(i), " of dtype float32 or float64, received ", dtype(i)));
+    fail_with(ErrorKind::type, concat("expected ", name(i), " of a float dtype, received ", dtype(i)));
 }
 
 void Infer::require_dtype(int i, DType expected) const {
@@ -89,6 +89,10 @@ Specs infer_op(const OpDef& def, const void* attrs, const Views& inputs) {
 void run_op(const OpDef& def, const void* attrs, const Views& inputs, const Views& outputs) {
   // No outputs with elements: nothing to compute, and kernels need not think of empty arrays.
   if (std::all_of(outputs.begin(), outputs.end(), [](const TensorView& y) { return y.spec.shape.size() == 0; })) return;
+  const auto bfloat16 = [](const TensorView& x) { return !x.absent && x.spec.dtype == DType::bfloat16; };
+  if (!def.takes_bfloat16 &&
+      (std::any_of(inputs.begin(), inputs.end(), bfloat16) || std::any_of(outputs.begin(), outputs.end(), bfloat16)))
+    return run_widened(def, attrs, inputs, outputs);
   Run c(def, inputs, outputs);
   def.run(attrs, c);
 }

@@ -3,6 +3,10 @@
 //   void infer(const matmul& op, Infer& c)   checks inputs and attributes, names the specs of the outputs
 //   void run(const matmul& op, Run& c)       computes them: picks the kernel, splits the work
 //
+// bfloat16 is stored, and computed with in float32. infer treats it as any float dtype; run does not see it: its
+// bfloat16 inputs have been widened, and its float32 outputs are rounded afterwards (bfloat16.cc). Only the ops that
+// registry.cc lists as taking it read and write it themselves.
+//
 // Both are in namespace kcore::ops, one pair for each line of ops.def. run is only called with inputs that infer
 // accepted, outputs of the specs it named, and at least one element to write.
 #pragma once
@@ -108,7 +112,7 @@ class Run {
   std::vector<std::shared_ptr<void>> scratch_;
 };
 
-// Calls body(T{}) with the C++ type of a dtype.
+// Calls body(T{}) with the C++ type of a dtype that is computed in: any but bfloat16.
 template <class Body>
 void for_dtype(DType dtype, Body&& body) {
   switch (dtype) {
@@ -119,7 +123,9 @@ void for_dtype(DType dtype, Body&& body) {
     case DType::int64: return body(std::int64_t{});
     case DType::float32: return body(float{});
     case DType::float64: return body(double{});
+    case DType::bfloat16: break;
   }
+  throw Error(ErrorKind::type, "[for_dtype] nothing is computed in bfloat16");
 }
 template <class Body>
 void for_floating(DType dtype, Body&& body) {
@@ -148,7 +154,8 @@ struct OpDef {
   void (*visit_attrs)(void* attrs, AttrVisitor& visitor);
   void (*infer)(const void* attrs, Infer& c);
   void (*run)(const void* attrs, Run& c);
-  bool is_view = false;  // the output is the first input's memory under another shape
+  bool is_view = false;         // the output is the first input's memory under another shape
+  bool takes_bfloat16 = false;  // run reads and writes bfloat16 itself
 };
 
 const std::vector<OpDef>& all_ops();
@@ -159,6 +166,8 @@ const OpDef* find_op(const std::string& name);
 Specs infer_op(const OpDef& def, const void* attrs, const Views& inputs);
 // Runs into outputs that have the inferred specs.
 void run_op(const OpDef& def, const void* attrs, const Views& inputs, const Views& outputs);
+// Runs with float32 in place of bfloat16: run_op's way for ops that do not take it.
+void run_widened(const OpDef& def, const void* attrs, const Views& inputs, const Views& outputs);
 
 namespace ops {
 #define KCORE_OP(name, inputs, outputs, attrs) \

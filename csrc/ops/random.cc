@@ -26,7 +26,7 @@ void infer_fill(Infer& c, const Ints& shape, DType dtype) {
 }
 
 void require_floating_dtype(const Infer& c, DType dtype) {
-  c.require(is_floating(dtype), "expected dtype float32 or float64, received ", dtype);
+  c.require(is_floating(dtype), "expected a float dtype, received ", dtype);
 }
 
 void run_normal(Run& c, double mean, double stddev, bool truncated) {
@@ -111,6 +111,20 @@ class Stream {
 
 }  // namespace
 
+namespace {
+
+// The largest bfloat16 below x: what is not above it stays below x when it is rounded.
+float bfloat16_below(float x) {
+  bfloat16 y(x);
+  if (static_cast<float>(y) >= x) {
+    if ((y.bits & 0x7fff) == 0) y.bits = 0x8000;
+    y.bits = static_cast<std::uint16_t>(y.bits & 0x8000 ? y.bits + 1 : y.bits - 1);
+  }
+  return static_cast<float>(y);
+}
+
+}  // namespace
+
 void infer(const random_uniform& op, Infer& c) {
   infer_fill(c, op.shape, op.dtype);
   require_floating_dtype(c, op.dtype);
@@ -127,7 +141,8 @@ void run(const random_uniform& op, Run& c) {
                           c.output<double>(0));
     } else {
       const auto low = static_cast<float>(op.minval), high = static_cast<float>(op.maxval);
-      kernels.uniform_f32(seed, begin, end, low, high - low, std::nextafter(high, low), c.output<float>(0));
+      const float top = op.dtype == DType::bfloat16 ? bfloat16_below(high) : std::nextafter(high, low);
+      kernels.uniform_f32(seed, begin, end, low, high - low, top < low ? low : top, c.output<float>(0));
     }
   });
 }

@@ -13,7 +13,7 @@ namespace {
 
 using kernels::Reduction;
 
-static_assert(kernels::kReduceDTypes == kDTypeCount);
+static_assert(kernels::kReduceDTypes == static_cast<int>(DType::bfloat16));
 constexpr std::int64_t kGrain = 1 << 16;    // elements of one block
 constexpr std::int64_t kBlockWidth = 1024;  // columns of one block
 constexpr std::int64_t kMinBlockRows = 64;

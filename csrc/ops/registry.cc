@@ -14,12 +14,21 @@ std::vector<std::string> words(const char* text) {
   return out;
 }
 
+template <class Op, class... Listed>
+constexpr bool is_one_of = (std::is_same_v<Op, Listed> || ...);
+
 #define KCORE_ATTR(type, name, default_value) visitor.visit(#name, op.name);
 #define KCORE_OP(name, inputs, outputs, attrs) \
   void visit_attrs([[maybe_unused]] ops::name& op, [[maybe_unused]] AttrVisitor& visitor) { attrs }
 #include "kcore/ops.def"
 #undef KCORE_OP
 #undef KCORE_ATTR
+
+// Ops that read and write bfloat16 themselves: conversions, and copies of elements of any two bytes.
+template <class Op>
+constexpr bool takes_bfloat16 =
+    is_one_of<Op, ops::cast, ops::where, ops::reshape, ops::transpose, ops::broadcast_to, ops::concat, ops::slice,
+              ops::place, ops::roll, ops::full, ops::take, ops::take_along_axis, ops::gather_nd, ops::slice_update>;
 
 template <class Op>
 OpDef define(const char* name, const char* inputs, const char* outputs) {
@@ -30,7 +39,8 @@ OpDef define(const char* name, const char* inputs, const char* outputs) {
           [](void* attrs, AttrVisitor& visitor) { visit_attrs(*static_cast<Op*>(attrs), visitor); },
           [](const void* attrs, Infer& c) { infer(*static_cast<const Op*>(attrs), c); },
           [](const void* attrs, Run& c) { run(*static_cast<const Op*>(attrs), c); },
-          std::is_same_v<Op, ops::reshape>};
+          std::is_same_v<Op, ops::reshape>,
+          takes_bfloat16<Op>};
 }
 
 }  // namespace

@@ -101,6 +101,8 @@ struct StridedCopy {
   void run(const void* x, void* y, std::int64_t element_size) const {
     if (element_size == 1)
       run_as(static_cast<const std::uint8_t*>(x), static_cast<std::uint8_t*>(y));
+    else if (element_size == 2)
+      run_as(static_cast<const std::uint16_t*>(x), static_cast<std::uint16_t*>(y));
     else if (element_size == 4)
       run_as(static_cast<const std::uint32_t*>(x), static_cast<std::uint32_t*>(y));
     else
@@ -124,14 +126,19 @@ T saturate(double value) {
   }
 }
 
+template <class T>
+void fill(T* y, std::int64_t n, T value) {
+  parallel_ranges(n, grain_for(0.2), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) y[i] = value;
+  });
+}
+
 void fill(void* data, const TensorSpec& spec, double value) {
+  if (spec.dtype == DType::bfloat16)
+    return fill(static_cast<bfloat16*>(data), spec.shape.size(), bfloat16(static_cast<float>(value)));
   for_dtype(spec.dtype, [&](auto zero) {
     using T = decltype(zero);
-    T* y = static_cast<T*>(data);
-    const T v = saturate<T>(value);
-    parallel_ranges(spec.shape.size(), grain_for(0.2), [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) y[i] = v;
-    });
+    fill(static_cast<T*>(data), spec.shape.size(), saturate<T>(value));
   });
 }
 

@@ -12,7 +12,11 @@
 namespace kcore::python {
 namespace {
 
-py::dtype numpy_dtype(DType dtype) { return py::dtype(std::string(name_of(dtype))); }
+// NumPy has no bfloat16 of its own: ml_dtypes, imported when the first one is asked for, adds it.
+py::dtype numpy_dtype(DType dtype) {
+  if (dtype == DType::bfloat16) return py::dtype::from_args(py::module_::import("ml_dtypes").attr("bfloat16"));
+  return py::dtype(std::string(name_of(dtype)));
+}
 
 // A copy of a NumPy array whose dtype is one of ours.
 Array from_numpy(const py::array& source) {
@@ -63,6 +67,7 @@ py::object item(const Array& array) {
     case DType::int64: return item_as<std::int64_t>(array);
     case DType::float32: return item_as<float>(array);
     case DType::float64: return item_as<double>(array);
+    case DType::bfloat16: return py::cast(static_cast<float>(*static_cast<const bfloat16*>(array.data())));
   }
   return py::none();
 }
@@ -76,6 +81,8 @@ Array scalar(py::handle value, py::handle dtype_name) {
     if (v == -1.0 && PyErr_Occurred()) throw py::error_already_set();
     if (dtype == DType::float32)
       *static_cast<float*>(out.data()) = static_cast<float>(v);
+    else if (dtype == DType::bfloat16)
+      *static_cast<bfloat16*>(out.data()) = bfloat16(static_cast<float>(v));
     else
       *static_cast<double*>(out.data()) = v;
     return out;
@@ -112,7 +119,7 @@ DType parse_dtype(py::handle name) {
       if (std::strcmp(text, name_of(static_cast<DType>(i))) == 0) return static_cast<DType>(i);
   }
   throw Error(ErrorKind::type,
-              concat("[dtype] expected one of bool, uint8, int32, uint32, int64, float32, float64, received ",
+              concat("[dtype] expected one of bool, uint8, int32, uint32, int64, float32, float64, bfloat16, received ",
                      py::repr(name).cast<std::string>()));
 }
 

@@ -32,7 +32,7 @@ struct DLManagedTensor {
   void (*deleter)(DLManagedTensor*);
 };
 constexpr std::int32_t kCpu = 1;
-enum Code : std::uint8_t { kInt = 0, kUInt = 1, kFloat = 2, kBool = 6 };
+enum Code : std::uint8_t { kInt = 0, kUInt = 1, kFloat = 2, kBfloat = 4, kBool = 6 };
 
 DLDataType to_dl(DType dtype) {
   const auto bits = static_cast<std::uint8_t>(8 * size_of(dtype));
@@ -42,6 +42,7 @@ DLDataType to_dl(DType dtype) {
     case DType::uint32: return {kUInt, bits, 1};
     case DType::int32:
     case DType::int64: return {kInt, bits, 1};
+    case DType::bfloat16: return {kBfloat, bits, 1};
     default: return {kFloat, bits, 1};
   }
 }

@@ -5,26 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from kcore.autograd.config import floatx
+from kcore.autograd.dtype import is_floating
 
 _MIXED = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
 _DTYPES = ("float16", "bfloat16", "float32", "float64", "bool")
 _DTYPES += tuple(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64))
-# The core computes in float32 and float64; half precision is read from files and configs, and computed in float32.
-_COMPUTED_AS = {"float16": "float32", "bfloat16": "float32"}
+# There are no arrays of float16: what asks for them gets the range and more than the precision of float32.
+_COMPUTED_AS = {"float16": "float32"}
 
 
 class DTypePolicy:
     """The dtypes of a layer.
 
     Args:
-        name: a dtype ("float32": computation and variables), "mixed_float16" or "mixed_bfloat16" (accepted for the sake
-            of Keras's files; variables and computation are float32 here). None: the global default.
+        name: a dtype ("float32": computation and variables), or "mixed_bfloat16": layers pass bfloat16 to each other
+            and compute with weights cast to it, while weights and optimizers keep float32. "mixed_float16" and
+            "float16" are read and written for the sake of Keras's files; here they store and compute float32, so
+            that no loss needs scaling. None: the global default.
 
     Example:
 
-    >>> policy = DTypePolicy("float64")
+    >>> policy = DTypePolicy("mixed_bfloat16")
     >>> policy.compute_dtype, policy.variable_dtype
-    ('float64', 'float64')
+    ('bfloat16', 'float32')
     """
 
     def __init__(self, name: str | None = None, source_name: str | None = None):
@@ -42,6 +45,8 @@ class DTypePolicy:
             )
         self._name = name
         self._source_name = source_name
+        self._array_dtype = _COMPUTED_AS.get(self._compute_dtype, self._compute_dtype)
+        self._is_mixed = self._array_dtype != _COMPUTED_AS.get(self._variable_dtype, self._variable_dtype)
 
     @property
     def name(self) -> str:
@@ -65,8 +70,19 @@ class DTypePolicy:
 
     @property
     def array_dtype(self) -> str:
-        """The dtype of the arrays that the core computes with: compute_dtype, or float32 for half precision."""
-        return _COMPUTED_AS.get(self._compute_dtype, self._compute_dtype)
+        """The dtype of the arrays that a layer gets and gives: compute_dtype, or float32 for float16."""
+        return self._array_dtype
+
+    def autocast_dtype(self, outer: str | bool | None, autocast: bool) -> str | bool | None:
+        """In which dtype variables give their values inside a layer of this policy (see `autograd.variable`).
+
+        Args:
+            outer: the same of the layer around it.
+            autocast: whether the layer wants casts.
+        """
+        if outer is False and not self._is_mixed:
+            return False
+        return self._array_dtype if autocast and is_floating(self._array_dtype) else None
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal policy."""

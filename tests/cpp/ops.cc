@@ -36,6 +36,20 @@ static void test_errors() {
   CHECK_THROWS(infer(ops::full{.shape = {std::int64_t{1} << 40, std::int64_t{1} << 40}}, {}), "[full]");
 }
 
+static void test_bfloat16() {
+  const auto of = [](float x) { return bfloat16(x).bits; };
+  CHECK(of(1.0f) == 0x3f80 && of(-2.0f) == 0xc000);
+  CHECK(of(1.0f + 0x1p-8f) == 0x3f80 && of(1.0f + 0x3p-8f) == 0x3f82);  // ties go to even
+  CHECK(of(1.0f + 0x1.01p-8f) == 0x3f81);
+  CHECK(of(3.4e38f) == 0x7f80 && of(__builtin_inff()) == 0x7f80);
+  CHECK(of(__builtin_bit_cast(float, 0x7f800001)) == 0x7fc0 && of(__builtin_bit_cast(float, 0xffffffff)) == 0xffff);
+  // 256 + 1 + 1 in float32, rounded once: 258 needs the last of bfloat16's 8 bits, 257 would have been lost.
+  std::vector<bfloat16> x{bfloat16(256), bfloat16(1), bfloat16(1)}, y(1);
+  run(ops::sum{}, {{x.data(), {3}}}, {{y.data(), {}}});
+  CHECK(static_cast<float>(y[0]) == 258);
+  CHECK(infer(ops::exp{}, {{x.data(), {3}}})[0].dtype == DType::bfloat16);
+}
+
 static void test_registry() {
   CHECK(find_op("matmul") != nullptr);
   CHECK(find_op("no_such_op") == nullptr);
@@ -46,6 +60,7 @@ int main() {
   test_typed_call();
   test_infer();
   test_errors();
+  test_bfloat16();
   test_registry();
   return failures != 0;
 }

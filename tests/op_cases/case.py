@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 # Units in the last place of float32 and float64.
 ULP = {"float32": 2.0**-23, "float64": 2.0**-52}
+# The error of rounding to bfloat16, which keeps 8 bits, relative to the value. Everything before is float32's.
+BFLOAT16_ROUNDING = 2.0**-8
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Case:
             values); None is the largest absolute value of the result.
         flops: Floating-point operations of the call.
         grad: Whether gradients are checked along a random direction; inputs must keep clear of kinks.
+        wide: Inputs that are float32 beside bfloat16 ones: parameters and statistics.
+        cached: Roundings to bfloat16, relative to `scale`, allowed where inputs are results that the oracle computes anew.
         second: Whether gradients of gradients are checked too; only where an op or its vjp has a rule of its own.
         name: Distinguishes the cases of an op.
     """
@@ -43,6 +48,8 @@ class Case:
     flops: float = 0
     grad: bool = True
     second: bool = True
+    wide: Sequence[int] = ()
+    cached: float = 0
     name: str = ""
 
     def __str__(self) -> str:
@@ -51,7 +58,18 @@ class Case:
 
     def arrays(self, dtype: str) -> list[np.ndarray | None]:
         """The inputs with floats in the given dtype."""
-        return [x.astype(dtype) if x is not None and x.dtype.kind == "f" else x for x in self.inputs]
+        narrow = ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype
+        return [
+            x
+            if x is None or x.dtype.kind != "f"
+            else x.astype("float32" if dtype == "bfloat16" and i in self.wide else narrow)
+            for i, x in enumerate(self.inputs)
+        ]
+
+
+def is_float(x: np.ndarray) -> bool:
+    """Whether an array holds floats; NumPy does not count bfloat16 among them."""
+    return x.dtype.kind == "f" or x.dtype == ml_dtypes.bfloat16
 
 
 def rng(*key: Any) -> np.random.Generator:

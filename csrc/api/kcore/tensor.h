@@ -9,23 +9,41 @@
 
 namespace kcore {
 
-enum class DType : std::uint8_t { boolean, uint8, int32, uint32, int64, float32, float64 };
+enum class DType : std::uint8_t { boolean, uint8, int32, uint32, int64, float32, float64, bfloat16 };
 
-inline constexpr int kDTypeCount = 7;
+inline constexpr int kDTypeCount = 8;
 
 // Bytes of one element.
 constexpr std::int64_t size_of(DType dtype) {
-  constexpr std::int64_t sizes[kDTypeCount] = {1, 1, 4, 4, 8, 4, 8};
+  constexpr std::int64_t sizes[kDTypeCount] = {1, 1, 4, 4, 8, 4, 8, 2};
   return sizes[static_cast<int>(dtype)];
 }
 
-// NumPy's name of a dtype: "bool", "uint8", ..., "float64".
+// NumPy's name of a dtype: "bool", "uint8", ..., "bfloat16".
 constexpr const char* name_of(DType dtype) {
-  constexpr const char* names[kDTypeCount] = {"bool", "uint8", "int32", "uint32", "int64", "float32", "float64"};
+  constexpr const char* names[kDTypeCount] = {"bool",  "uint8",   "int32",   "uint32",
+                                              "int64", "float32", "float64", "bfloat16"};
   return names[static_cast<int>(dtype)];
 }
 
-constexpr bool is_floating(DType dtype) { return dtype == DType::float32 || dtype == DType::float64; }
+constexpr bool is_floating(DType dtype) { return dtype >= DType::float32; }
+
+// The upper half of a float32: a type to store, which ops compute with in float32. From float to nearest, ties to even;
+// NaN stays NaN.
+struct bfloat16 {
+  std::uint16_t bits = 0;
+
+  bfloat16() = default;
+  // Always inlined: the header is included by files compiled for one instruction set.
+  [[gnu::always_inline]] explicit bfloat16(float x) {
+    const auto all = __builtin_bit_cast(std::uint32_t, x);
+    const std::uint32_t rounded = (all + 0x7fff + (all >> 16 & 1)) >> 16, quiet = all >> 16 | 0x40;
+    bits = static_cast<std::uint16_t>((all & 0x7fffffff) > 0x7f800000 ? quiet : rounded);
+  }
+  [[gnu::always_inline]] explicit operator float() const {
+    return __builtin_bit_cast(float, static_cast<std::uint32_t>(bits) << 16);
+  }
+};
 
 // Maps a C++ type to its dtype: dtype_of<float> == DType::float32.
 template <class T>
@@ -42,6 +60,8 @@ template <>
 inline constexpr DType dtype_of<float> = DType::float32;
 template <>
 inline constexpr DType dtype_of<double> = DType::float64;
+template <>
+inline constexpr DType dtype_of<bfloat16> = DType::bfloat16;
 
 // What went wrong, so that a binding can raise the matching exception.
 enum class ErrorKind { value, type, index };

@@ -1,6 +1,7 @@
 // Elementwise kernels: y[i] = f(x[i]), f(a[i], b[i]), c[i] ? a[i] : b[i], and conversions between dtypes.
 // Serial, over n contiguous elements. An input stride of 0 repeats its first element; 1 is contiguous.
-// A null entry means that the op does not take that dtype. Outputs may not overlap inputs.
+// A null entry means that the op does not take that dtype; only casts and selects take bfloat16. Outputs may not
+// overlap inputs.
 #pragma once
 
 #include <cstdint>
@@ -26,7 +27,7 @@ struct Elementwise {
 #define KCORE_BINARY(op, dtypes, expression) BinaryFunction op[kDTypeCount];
 #include "kernels/elementwise/binary.inc"
 #undef KCORE_BINARY
-  SelectFunction select1, select4, select8;  // by element size in bytes
+  SelectFunction select1, select2, select4, select8;  // by element size in bytes
 };
 
 }  // namespace kcore::kernels

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "kcore/tensor.h"
 #include "kernels/math.h"
 
 namespace kcore::kernels::KCORE_ISA {
@@ -122,12 +123,22 @@ KCORE_INLINE T gelu_tanh_derivative(T x) {
   return T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * du;
 }
 
+template <class A, class B>
+inline constexpr bool is_same = false;
+template <class A>
+inline constexpr bool is_same<A, A> = true;
+
 // Float to integer as NumPy on x86: truncation; what does not fit, and NaN, becomes the type's lowest value (0 if
-// unsigned).
+// unsigned). To and from bfloat16 through float.
 template <class From, class To>
 KCORE_INLINE To cast_of(From x) {
-  constexpr bool to_bool = To(2) == To(1);
-  if constexpr (to_bool) {
+  if constexpr (is_same<From, To>) {
+    return x;
+  } else if constexpr (is_same<From, bfloat16>) {
+    return cast_of<float, To>(static_cast<float>(x));
+  } else if constexpr (is_same<To, bfloat16>) {
+    return bfloat16(cast_of<From, float>(x));
+  } else if constexpr (is_same<To, bool>) {
     return x != From(0);
   } else if constexpr (is_float<From> && !is_float<To>) {
     constexpr bool is_signed = To(-1) < To(0);

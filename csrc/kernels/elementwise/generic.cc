@@ -96,9 +96,9 @@ using i64 = std::int64_t;
 #define COMPARISON(op) \
   {op<u8, bool>, op<u8, bool>, op<i32, bool>, op<u32, bool>, op<i64, bool>, op<float, bool>, op<double, bool>}
 #define LOGICAL(op) {op<bool, bool>, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr}
-#define CAST_FROM(T)                                                                \
-  {cast_loop<T, bool>, cast_loop<T, u8>,    cast_loop<T, i32>,   cast_loop<T, u32>, \
-   cast_loop<T, i64>,  cast_loop<T, float>, cast_loop<T, double>}
+#define CAST_FROM(T)                                                                 \
+  {cast_loop<T, bool>, cast_loop<T, u8>,    cast_loop<T, i32>,    cast_loop<T, u32>, \
+   cast_loop<T, i64>,  cast_loop<T, float>, cast_loop<T, double>, cast_loop<T, bfloat16>}
 
 extern const Elementwise elementwise_table = {
 #define KCORE_UNARY(op, dtypes, expression) dtypes(op##_loop),
@@ -107,11 +107,12 @@ extern const Elementwise elementwise_table = {
     {logical_not_loop, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr},
     {nullptr, clip_loop<u8>, clip_loop<i32>, clip_loop<u32>, clip_loop<i64>, clip_loop<float>, clip_loop<double>},
     {CAST_FROM(bool), CAST_FROM(u8), CAST_FROM(i32), CAST_FROM(u32), CAST_FROM(i64), CAST_FROM(float),
-     CAST_FROM(double)},
+     CAST_FROM(double), CAST_FROM(bfloat16)},
 #define KCORE_BINARY(op, dtypes, expression) dtypes(op##_loop),
 #include "kernels/elementwise/binary.inc"
 #undef KCORE_BINARY
     select_loop<u8>,
+    select_loop<std::uint16_t>,
     select_loop<u32>,
     select_loop<std::uint64_t>,
 };

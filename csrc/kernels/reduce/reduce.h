@@ -12,7 +12,7 @@ namespace kcore::kernels {
 
 enum class Reduction { sum, prod, max, min, any, all };
 inline constexpr int kReductions = 6;
-inline constexpr int kReduceDTypes = 7;  // in the order of kcore::DType
+inline constexpr int kReduceDTypes = 7;  // in the order of kcore::DType, without bfloat16
 
 // dtype of x -> dtype of y: sum and prod: bool -> int32, uint8 -> uint32, others unchanged; max, min: unchanged; any,
 // all: bool. n may be 0 for all but max and min. max and min of a NaN are NaN.

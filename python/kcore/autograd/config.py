@@ -11,9 +11,9 @@ def floatx() -> str:
 
 
 def set_floatx(value: str) -> None:
-    """Sets the default float dtype: `"float32"` or `"float64"`."""
-    if value not in ("float32", "float64"):
-        raise ValueError(f"[set_floatx] expected 'float32' or 'float64', received {value!r}")
+    """Sets the default float dtype: `"bfloat16"`, `"float32"` or `"float64"`."""
+    if value not in ("bfloat16", "float32", "float64"):
+        raise ValueError(f"[set_floatx] expected 'bfloat16', 'float32' or 'float64', received {value!r}")
     _settings["floatx"] = value
 
 

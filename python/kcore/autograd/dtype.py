@@ -7,8 +7,8 @@ import numpy as np
 from kcore.autograd import config
 
 # In the order of promotion within a kind.
-DTYPES = ("bool", "uint8", "int32", "uint32", "int64", "float32", "float64")
-_FLOATS = ("float32", "float64")
+DTYPES = ("bool", "uint8", "int32", "uint32", "int64", "bfloat16", "float32", "float64")
+_FLOATS = ("bfloat16", "float32", "float64")
 
 # What arrays of other dtypes are converted to on the way in: the narrowest that holds every value (float16 included).
 _WIDENED = {"int8": "int32", "int16": "int32", "uint16": "int32", "uint64": "int64", "float16": "float32"}
@@ -41,11 +41,25 @@ def standardize_dtype(dtype: object) -> str:
 
 
 def is_floating(dtype: str) -> bool:
-    """Whether a dtype name is float32 or float64."""
+    """Whether a dtype name is bfloat16, float32 or float64."""
     return dtype in _FLOATS
 
 
-_KIND = {"bool": 0, "uint8": 1, "int32": 1, "uint32": 1, "int64": 1, "float32": 2, "float64": 2}
+def numpy_dtype(dtype: str) -> np.dtype:
+    """NumPy's dtype of a name of ours. That of bfloat16 comes with ml_dtypes, imported when it is first asked for."""
+    if dtype == "bfloat16":
+        import ml_dtypes
+
+        return np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(dtype)
+
+
+def holds_numbers(dtype: np.dtype) -> bool:
+    """Whether arrays of this NumPy dtype can become tensors. NumPy counts bfloat16 among the unknown kinds."""
+    return dtype.kind in "biuf" or dtype.name == "bfloat16"
+
+
+_KIND = {"bool": 0, "uint8": 1, "int32": 1, "uint32": 1, "int64": 1, "bfloat16": 2, "float32": 2, "float64": 2}
 _INTEGER_PAIRS = {
     frozenset(("uint8", "int32")): "int32",
     frozenset(("uint8", "uint32")): "uint32",
@@ -54,12 +68,14 @@ _INTEGER_PAIRS = {
 
 
 def promote(a: str, b: str) -> str:
-    """The dtype two array dtypes meet at: as JAX's lattice has it, int64 with float32 is float32."""
+    """The dtype two array dtypes meet at: as JAX's lattice has it, int64 with float32 is float32, with bfloat16 bfloat16."""
     if a == b:
         return a
     if _KIND[a] != _KIND[b]:
         return a if _KIND[a] > _KIND[b] else b
-    return _INTEGER_PAIRS.get(frozenset((a, b)), "float64" if _KIND[a] == 2 else "int64")
+    if _KIND[a] == 2:
+        return max(a, b, key=_FLOATS.index)
+    return _INTEGER_PAIRS.get(frozenset((a, b)), "int64")
 
 
 def result_type(*dtypes: object) -> str:

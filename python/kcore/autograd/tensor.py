@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kcore import _core
-from kcore.autograd.dtype import _WIDENED, DTYPES, standardize_dtype
+from kcore.autograd.dtype import _WIDENED, DTYPES, holds_numbers, is_floating, numpy_dtype, standardize_dtype
 
 
 class Tensor:
@@ -59,7 +59,8 @@ class Tensor:
 
     def tolist(self) -> Any:
         """The values as nested Python lists."""
-        return self.array.numpy().tolist()
+        view = self.array.numpy()
+        return (view if view.dtype.kind in "biuf" else view.astype("float32")).tolist()  # Python knows no bfloat16
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         view = self.array.numpy()
@@ -101,7 +102,7 @@ class Tensor:
         return float(self.array.item())
 
     def __index__(self) -> int:
-        if self.dtype.startswith("float"):
+        if is_floating(self.dtype):
             raise TypeError(f"[index] expected an integer tensor, received {self.dtype}")
         return int(self.array.item())
 
@@ -129,7 +130,7 @@ class Tensor:
 def _from_numpy(value: np.ndarray) -> Tensor:
     name = value.dtype.name
     if name not in DTYPES:
-        if name not in _WIDENED and value.dtype.kind not in "biuf":
+        if name not in _WIDENED and not holds_numbers(value.dtype):
             raise TypeError(f"[convert_to_tensor] expected numbers, received a NumPy array of dtype {value.dtype}")
         value = value.astype(standardize_dtype(name))
     elif not value.dtype.isnative:
@@ -169,7 +170,7 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: None = None, ragged: No
         if dtype is None:
             dtype = "bool" if isinstance(x, bool) else None if isinstance(x, float) else _int_dtype(x)
         name = standardize_dtype(dtype)
-        number = int(x) if not name.startswith("float") else float(x)
+        number = float(x) if is_floating(name) else int(x)
         return Tensor(_core.scalar(number, name))
     elif hasattr(x, "__dlpack__"):
         tensor = Tensor(_core.from_dlpack(x.__dlpack__()))
@@ -194,14 +195,14 @@ def _from_nested(x: Any, dtype: Any) -> Tensor:
         value = np.asarray(x)
     except ValueError as e:
         raise ValueError(f"[convert_to_tensor] expected nested lists of equal lengths, received {x!r}") from e
-    if value.dtype.kind not in "biuf":
+    if not holds_numbers(value.dtype):
         raise TypeError(
             f"[convert_to_tensor] expected a tensor, a NumPy array, a number or nested lists of numbers, received {x!r} "
             f"of type {type(x).__name__}"
         )
     if dtype is None and not hasattr(x, "__array__"):
-        dtype = {"f": None, "b": "bool"}.get(value.dtype.kind, "int32")
+        dtype = {"f": None, "b": "bool", "V": "bfloat16"}.get(value.dtype.kind, "int32")
         if dtype == "int32" and value.size and _int_dtype(int(np.abs(value).max())) == "int64":
             dtype = "int64"
     name = standardize_dtype(dtype) if dtype is not None or not hasattr(x, "__array__") else value.dtype.name
-    return _from_numpy(value.astype(name))
+    return _from_numpy(value.astype(numpy_dtype(name) if name in DTYPES else name))

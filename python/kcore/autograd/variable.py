@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from kcore.autograd.dtype import standardize_dtype
+from kcore.autograd.apply import apply
+from kcore.autograd.dtype import is_floating, standardize_dtype
 from kcore.autograd.tensor import Tensor, convert_to_tensor
 from kcore.naming import auto_name, current_path
+
+
+class _Autocast(threading.local):
+    """In which dtype float variables give their values while a layer of a mixed policy runs, in this thread.
+
+    `False`: no such layer runs. `None`: one runs, and inside it a layer that wants variables as they are.
+    """
+
+    dtype: str | bool | None = False
+
+
+autocast = _Autocast()
 
 
 class Source:
@@ -29,7 +43,7 @@ class Variable:
         shape: Shape for an initializer function.
         dtype: Name of the dtype; None is that of the value, or the default float for an initializer function.
         trainable: Whether gradient tapes watch it by themselves and optimizers change it.
-        autocast: Whether layers may cast it to their compute dtype.
+        autocast: Whether it gives its value in the compute dtype of the layer that runs, if that is mixed.
         aggregation: How distributed training combines it: `"none"`, `"mean"`, `"sum"` or `"only_first_replica"`.
         name: Name in files and messages.
 
@@ -91,11 +105,14 @@ class Variable:
 
     @property
     def value(self) -> Tensor:
-        """The current value: a Tensor that later assignments do not change."""
-        return self._value
+        """The current value: a Tensor that later assignments do not change. Cast while a mixed layer runs."""
+        dtype = autocast.dtype
+        if not dtype or dtype == self._dtype or not self.autocast or not is_floating(self._dtype):
+            return self._value
+        return apply("cast", (self._value,), {"dtype": dtype})
 
     def __kcore_tensor__(self) -> Tensor:
-        return self._value
+        return self.value
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -103,7 +120,9 @@ class Variable:
 
     @property
     def dtype(self) -> str:
-        return self._dtype
+        """The dtype of `value`."""
+        dtype = autocast.dtype
+        return dtype if dtype and self.autocast and is_floating(self._dtype) else self._dtype
 
     @property
     def ndim(self) -> int:
@@ -140,7 +159,7 @@ class Variable:
         return self._value.numpy()
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return self._value.__array__(dtype, copy)
+        return self.value.__array__(dtype, copy)
 
     def __dlpack__(self, **kwargs: Any) -> Any:
         return self._value.__dlpack__(**kwargs)
@@ -164,14 +183,14 @@ class Variable:
         return len(self._value)
 
     def __iter__(self):
-        return iter(self._value)
+        return iter(self.value)
 
     def __format__(self, spec: str) -> str:
         return format(self._value, spec) if spec else str(self)
 
     def __repr__(self) -> str:
         values = np.array2string(self._value.array.numpy(), separator=", ", prefix="  ")
-        return f"<kcore.Variable {self.path} shape={self.shape} dtype={self.dtype}\n  {values}>"
+        return f"<kcore.Variable {self.path} shape={self.shape} dtype={self._dtype}\n  {values}>"
 
     def __deepcopy__(self, memo: dict) -> Variable:
         copy = self.__class__.__new__(self.__class__)

@@ -59,9 +59,13 @@ class Operation:
 
     def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
         """The call on placeholders: KerasTensors of the outputs, and a node in the graph."""
-        outputs = self.compute_output_spec(*args, **kwargs)
+        outputs = self._output_spec(*args, **kwargs)
         Node(self, args, kwargs, outputs)
         return outputs
+
+    def _output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """`compute_output_spec` of what `call` will get; for subclasses that change arguments first."""
+        return self.compute_output_spec(*args, **kwargs)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """KerasTensors with the shapes and dtypes that `call` would return."""

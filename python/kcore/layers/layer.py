@@ -13,6 +13,8 @@ import numpy as np
 
 from kcore import dtype_policies, tree
 from kcore.autograd import Tensor, Variable, convert_to_tensor
+from kcore.autograd.dtype import holds_numbers, is_floating
+from kcore.autograd.variable import autocast as variables_autocast
 from kcore.graph import KerasTensor, Operation, any_keras_tensor, compute_output_spec, symbolic_sizes
 from kcore.layers.call_signature import TENSORS, CallSignature, context, tensor_arguments
 from kcore.layers.input_spec import assert_input_compatibility
@@ -169,7 +171,8 @@ class Layer(State, Operation):
             initializer: Initializer, name or function of (shape, dtype); None: glorot_uniform for floats, else zeros.
             dtype: None for the layer's variable dtype.
             trainable: Whether an optimizer may change it.
-            autocast, aggregation, overwrite_with_gradient: Accepted for Keras's sake; one device, one dtype.
+            autocast: Whether `call` gets it in the compute dtype of a mixed policy.
+            aggregation, overwrite_with_gradient: Accepted for Keras's sake; there is one device.
             regularizer: Regularizer or name; its value is one of the layer's losses.
             constraint: Constraint or name, applied after each update.
             name: Last part of its path.
@@ -186,7 +189,14 @@ class Layer(State, Operation):
         if initializer is None:
             initializer = "glorot_uniform" if "float" in str(dtype) else "zeros"
         with self._scope():
-            variable = Variable(initializers.get(initializer), shape=shape, dtype=dtype, trainable=trainable, name=name)
+            variable = Variable(
+                initializers.get(initializer),
+                shape=shape,
+                dtype=dtype,
+                trainable=trainable,
+                autocast=autocast,
+                name=name,
+            )
         variable.regularizer = regularizers.get(regularizer)
         variable.constraint = constraints.get(constraint)
         self._track_variable(variable)
@@ -269,7 +279,7 @@ class Layer(State, Operation):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self._check_initialized()
         signature = self._call_signature()
-        outer_training = context.training
+        outer_training, outer_autocast = context.training, variables_autocast.dtype
         if context.depth == 0:
             context.number += 1
         context.depth += 1
@@ -289,6 +299,7 @@ class Layer(State, Operation):
 
             self.__dict__["_call_number"] = context.number  # not an attribute to look for state in
             run = self.symbolic_call if any_keras_tensor(args, kwargs) else self.call
+            variables_autocast.dtype = self._dtype_policy.autocast_dtype(outer_autocast, self.autocast)
             if self._called:
                 outputs = run(*args, **kwargs)
             else:
@@ -308,6 +319,7 @@ class Layer(State, Operation):
         finally:
             context.depth -= 1
             context.training = outer_training
+            variables_autocast.dtype = outer_autocast
 
     def _call_signature(self) -> CallSignature:
         own = self.__dict__.get("call")
@@ -326,7 +338,7 @@ class Layer(State, Operation):
         if isinstance(value, KerasTensor):
             return value  # cast where its shape is inferred, and again when the model runs
         if isinstance(value, (Tensor, Variable, np.ndarray, np.generic)) or hasattr(value, "__array__"):
-            if isinstance(value, np.ndarray) and value.dtype.kind in "OUSMmV":
+            if isinstance(value, np.ndarray) and not holds_numbers(value.dtype):
                 raise TypeError(f"[{type(self).__name__}] expected numbers, received a NumPy array of {value.dtype}")
             tensor = convert_to_tensor(value)
             cast = self._cast(tensor)
@@ -336,10 +348,14 @@ class Layer(State, Operation):
         return value
 
     def _cast(self, x: Any) -> Any:
-        dtype = self._dtype_policy.array_dtype
-        if not self.autocast or x.dtype == dtype or "float" not in x.dtype or "float" not in dtype:
+        dtype = self._input_array_dtype()
+        if not self.autocast or x.dtype == dtype or not is_floating(x.dtype) or not is_floating(dtype):
             return x
-        return convert_to_tensor(x, dtype)
+        return KerasTensor(x.shape, dtype) if isinstance(x, KerasTensor) else convert_to_tensor(x, dtype)
+
+    def _input_array_dtype(self) -> str:
+        """`input_dtype` as arrays have it."""
+        return self._dtype_policy.array_dtype
 
     def _check_positional(self, args: tuple) -> None:
         for arg in tree.flatten(args):
@@ -414,11 +430,29 @@ class Layer(State, Operation):
         dtype = self._dtype_policy.array_dtype
         return tree.map_shape_structure(lambda s: KerasTensor(s, dtype), shape)
 
+    def _output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        def cast(x: Any) -> Any:
+            if not isinstance(x, KerasTensor):
+                return x
+            y = self._cast(x)
+            if y is not x:
+                y.keras_mask = x.keras_mask
+            return y
+
+        if self._convert_input_args:
+            args, kwargs = tree.map_structure(cast, (args, kwargs))
+        return self.compute_output_spec(*args, **kwargs)
+
     def _call_cast(self, *args: Any, **kwargs: Any) -> Any:
         if self._convert_input_args:
             args = tuple([self._convert(arg) for arg in args])
             kwargs = {key: self._convert(value) for key, value in kwargs.items()}
-        return self.call(*args, **kwargs)
+        outer = variables_autocast.dtype
+        variables_autocast.dtype = self._dtype_policy.autocast_dtype(outer, self.autocast)
+        try:
+            return self.call(*args, **kwargs)
+        finally:
+            variables_autocast.dtype = outer
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """The shape of the outputs (a tuple, or a nest of tuples) for the shapes of the inputs; None stays None.
@@ -438,7 +472,7 @@ class Layer(State, Operation):
             positional.insert(0, placeholders(kwargs.pop("input_shape")))
         named = {key.removesuffix("_shape"): placeholders(shapes) for key, shapes in kwargs.items()}
         layer._maybe_build(layer._call_signature().bind(tuple(positional), named))
-        return tree.map_structure(lambda x: x.shape, compute_output_spec(layer.call, *positional, **named))
+        return tree.map_structure(lambda x: x.shape, compute_output_spec(layer._call_cast, *positional, **named))
 
     compute_output_shape.is_default = True
 

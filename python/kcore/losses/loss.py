@@ -9,7 +9,7 @@ from typing import ClassVar
 from kcore import ops
 from kcore.autograd import Tensor, convert_to_tensor
 from kcore.autograd.config import epsilon, floatx
-from kcore.autograd.dtype import standardize_dtype
+from kcore.autograd.dtype import is_floating, standardize_dtype
 from kcore.naming import auto_name
 from kcore.saving import deserialize_keras_object, serialize_keras_object
 
@@ -168,6 +168,6 @@ def _cast(x, dtype: str) -> Tensor:
 def as_pair(y_true, y_pred) -> tuple[Tensor, Tensor]:
     """Both as tensors, y_true in the dtype of y_pred, which is made floating."""
     y_pred = convert_to_tensor(y_pred)
-    if not y_pred.dtype.startswith("float"):
+    if not is_floating(y_pred.dtype):
         y_pred = ops.cast(y_pred, floatx())
     return _cast(y_true, y_pred.dtype), y_pred

@@ -156,7 +156,7 @@ class Functional(Function, Model):
         flat = self._standardize(inputs)
         if all(given.shape == own.shape and given.dtype == own.dtype for given, own in zip(flat, self._inputs)):
             return _unpack(tree.map_structure(lambda x: KerasTensor(x.shape, x.dtype), self._outputs_struct))
-        return _unpack(self.run(flat, lambda operation: operation.compute_output_spec))
+        return _unpack(self.run(flat, lambda operation: operation._output_spec))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shapes of the outputs for those of the inputs."""

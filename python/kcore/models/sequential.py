@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kcore import tree
+from kcore.autograd.dtype import is_floating
 from kcore.graph import KerasTensor
 from kcore.layers.core.input_layer import InputLayer
 from kcore.layers.layer import Layer
@@ -114,7 +115,7 @@ class Sequential(Model):
         if not isinstance(self._layers[0], InputLayer):
             first = self._layers[0]
             dtype = first.dtype_policy.array_dtype
-            layer = InputLayer(batch_shape=tuple(input_shape), dtype=dtype if "float" in dtype else None)
+            layer = InputLayer(batch_shape=tuple(input_shape), dtype=dtype if is_floating(dtype) else None)
             self._tracker.unlock()
             self._tracker.add("layers", layer)
             self._layers.insert(0, self._layers.pop())
@@ -215,9 +216,13 @@ class Sequential(Model):
 
     @property
     def input_dtype(self) -> str:
-        """The dtype of the first layer's input."""
-        layers = self.layers
-        return layers[0].input_dtype if layers else super().input_dtype
+        """The dtype that float inputs are cast to: that of the InputLayer, if there is one."""
+        first = self._layers[0] if self._layers else None
+        return first.dtype if isinstance(first, InputLayer) else super().input_dtype
+
+    def _input_array_dtype(self) -> str:
+        first = self._layers[0] if self._layers else None
+        return first.dtype if isinstance(first, InputLayer) else super()._input_array_dtype()
 
     # --- configuration -----------------------------------------------------------------------------------------------
 

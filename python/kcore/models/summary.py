@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kcore import tree
+from kcore.autograd.dtype import numpy_dtype
 from kcore.layers.layer import Layer
 
 
@@ -194,7 +195,7 @@ def _totals(model: Any) -> str:
 def _count(variables: list) -> tuple[int, int]:
     """The numbers of elements and of bytes."""
     sizes = [int(np.prod(v.shape, dtype=np.int64)) for v in variables]
-    return sum(sizes), sum(n * np.dtype(str(v.dtype)).itemsize for n, v in zip(sizes, variables))
+    return sum(sizes), sum(n * numpy_dtype(str(v.dtype)).itemsize for n, v in zip(sizes, variables))
 
 
 def _size(count: int, size: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kcore.autograd import Tensor
-from kcore.autograd.dtype import is_floating, standardize_dtype
+from kcore.autograd.dtype import is_floating, numpy_dtype, standardize_dtype
 from kcore.ops import elementwise as ew
 from kcore.ops import reduce
 from kcore.ops.creation import zeros
@@ -266,7 +266,8 @@ def saturate_cast(x: Any, dtype: Any) -> Tensor:
     ends = np.iinfo(name)
     low, high = float(ends.min), float(ends.max)
     if is_floating(x.dtype):  # the largest float within the range
-        high = float(np.nextafter(np.dtype(x.dtype).type(high), 0)) if np.dtype(x.dtype).type(high) > ends.max else high
+        nearest = numpy_dtype(x.dtype).type(high)
+        high = float(np.nextafter(nearest, nearest.dtype.type(0))) if float(nearest) > ends.max else high
         return ew.cast(ew.clip(x, low, high), name)
     given = np.iinfo(x.dtype) if x.dtype != "bool" else ends
     return ew.cast(ew.clip(x, max(ends.min, given.min), min(ends.max, given.max)), name)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kcore.autograd import Tensor, apply
+from kcore.autograd.dtype import numpy_dtype
 from kcore.ops import elementwise as ew
 from kcore.ops.gather import take
 from kcore.ops.operands import as_float, as_tensor
@@ -56,7 +57,7 @@ def quantile(
         "midpoint": (high > low) * 0.5,
         "nearest": np.round(position) - low,
     }[method]
-    weight = np.asarray(weight, x.dtype)
+    weight = np.asarray(weight, numpy_dtype(x.dtype))
     below, above = take(lines, low, axis=-1), take(lines, high, axis=-1)
     # Of two infinite neighbours the difference would be NaN: a weight of 0 or 1 picks one.
     y = ew.where(

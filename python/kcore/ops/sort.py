@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kcore.autograd import Tensor, apply, convert_to_tensor, standardize_dtype, vjp
+from kcore.autograd.dtype import is_floating
 from kcore.ops import elementwise as ew
 from kcore.ops.operands import as_float, as_tensor, cast_to, full_of, normalize_axis, together
 from kcore.ops.public import public
@@ -81,7 +82,7 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Tensor:
     [True, False]
     """
     targets, predictions = as_tensor(targets), as_float(predictions)
-    if targets.dtype.startswith("float"):
+    if is_floating(targets.dtype):
         targets = cast_to(targets, "int32")
     return apply("in_top_k", (targets, predictions), {"k": int(k)})
 

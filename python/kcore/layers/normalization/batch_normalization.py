@@ -72,8 +72,8 @@ class BatchNormalization(BuiltinLayer):
                 f"[BatchNormalization] expected a known size along axis {self.axis}, received shape {tuple(input_shape)}"
             )
         size = (input_shape[axis],)
-        self.gamma = add_weight(self, "gamma", size) if self.scale else None
-        self.beta = add_weight(self, "beta", size) if self.center else None
+        self.gamma = add_weight(self, "gamma", size, autocast=False) if self.scale else None
+        self.beta = add_weight(self, "beta", size, autocast=False) if self.center else None
         self.moving_mean = add_weight(self, "moving_mean", size, trainable=False, autocast=False)
         self.moving_variance = add_weight(self, "moving_variance", size, trainable=False, autocast=False)
         self.input_spec = InputSpec(ndim=len(input_shape), axes={axis: input_shape[axis]})

@@ -274,7 +274,7 @@ def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan:
 def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
     """x with NaN and infinities replaced; None stands for the largest and lowest finite numbers."""
     x = as_float(x)
-    largest = 3.4028234663852886e38 if x.dtype == "float32" else 1.7976931348623157e308
+    largest = {"bfloat16": 3.3895313892515355e38, "float32": 3.4028234663852886e38}.get(x.dtype, 1.7976931348623157e308)
     x = where(isnan(x), nan, x)
     x = where(equal(x, math.inf), largest if posinf is None else posinf, x)
     return where(equal(x, -math.inf), -largest if neginf is None else neginf, x)

@@ -10,6 +10,7 @@ import numpy as np
 from kcore import tree
 from kcore.autograd import convert_to_tensor
 from kcore.autograd.config import floatx
+from kcore.autograd.dtype import holds_numbers, numpy_dtype
 from kcore.models.trainer.data.batch import as_array, class_weights_to_sample_weights, describe, is_array
 
 
@@ -112,13 +113,13 @@ def _arrays(what: str, name: str, data: Any) -> Any:
 def _array(what: str, name: str, x: Any) -> Any:
     x = as_array(x)
     if x.dtype.kind == "f":
-        return x.astype(floatx(), copy=False)
+        return x.astype(numpy_dtype(floatx()), copy=False)
     if x.dtype.kind == "O":
         try:
-            return x.astype(floatx())
+            return x.astype(numpy_dtype(floatx()))
         except (TypeError, ValueError):
             pass
-    if x.dtype.kind not in "iub":
+    if not holds_numbers(x.dtype):
         raise ValueError(f"[{what}] expected {name} to hold numbers, received an array of dtype {x.dtype}")
     return x
 

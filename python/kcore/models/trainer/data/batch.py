@@ -10,6 +10,7 @@ import numpy as np
 from kcore import tree
 from kcore.autograd import Tensor, Variable, convert_to_tensor
 from kcore.autograd.config import floatx
+from kcore.autograd.dtype import holds_numbers, numpy_dtype
 
 
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
@@ -62,7 +63,7 @@ def class_weights_to_sample_weights(y: Any, class_weight: dict[int, float]) -> n
     if not np.all(np.isfinite(y)):
         raise ValueError("[class_weight] expected class numbers as targets, received NaN or infinity")
     y = np.round(y).astype(np.int64)
-    weights = np.ones(y.shape, dtype=floatx())
+    weights = np.ones(y.shape, dtype=numpy_dtype(floatx()))
     for label, weight in class_weight.items():
         weights[y == int(label)] = weight
     return weights
@@ -81,8 +82,8 @@ def _to_tensor(x: Any) -> Any:
     if not isinstance(x, np.ndarray):
         x = as_array(x)
     if x.dtype.kind == "f" and x.dtype != floatx():
-        x = x.astype(floatx())
-    elif x.dtype.kind not in "fiub":
+        x = x.astype(numpy_dtype(floatx()))
+    elif not holds_numbers(x.dtype):
         raise ValueError(f"[data] expected numbers, received an array of dtype {x.dtype}")
     return convert_to_tensor(x)
 
