@@ -1,138 +1,191 @@
-"""Single ops against PyTorch on the CPU: python bench/ops.py [--threads N] [--seconds S] [name ...]
+"""Times single ops of kcore against PyTorch on the CPU, on shapes of real models.
 
-Needs PyTorch beside kcore. Prints milliseconds, GFLOP/s or GB/s, and the ratio (above 1: kcore is faster).
+    python bench/ops.py                                      everything in bench/shapes/*.txt: a few minutes
+    python bench/ops.py --family conv 1x1                    convolutions whose name contains "1x1"
+    python bench/ops.py --shape "conv[y,dx] 8x56x56x64 3x3x64x64 pads=1"
+    python bench/ops.py --isa avx2                           both sides held to AVX2
+    python bench/ops.py --json today.json; python bench/compare.py yesterday.json today.json
+
+Outputs are compared first. Then both sides are called in turn, with the same number of threads, and the medians compared:
+a ratio of 2 means that kcore takes half the time. "Of roofline" is the least time that the arithmetic (at the peak rate of
+float32 multiply-adds measured here) or the memory traffic (at the speed of a copy of as many bytes) takes, over kcore's.
+Needs kcore; PyTorch as the opponent; a C compiler (cc) for the roofline. rows.py says how to write a line of shapes.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-import torch
-from rich.console import Console
-from rich.table import Table
-
-import kcore
-from kcore import _core, ops
-from kcore.autograd import apply
-from timing import compare, geometric_mean
-
-Row = tuple[str, Callable, Callable, float, str, float]  # name, kcore, torch, work, unit of the work, tolerance
-
-
-def array(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).normal(size=shape).astype("float32")
+ROOT = Path(__file__).resolve().parent.parent
+# PyTorch reads these when it is loaded.
+HELD_TO_AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
+# Relative to the largest value of an output; sums of 100,000 products in another order differ by 1e-5.
+TOLERANCE = 1e-4
 
 
-def both(x: np.ndarray) -> tuple[kcore.ops.convert_to_tensor, torch.Tensor]:
-    return ops.convert_to_tensor(x), torch.from_numpy(x.copy())
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", help="only rows whose name contains one of these")
+    parser.add_argument("--family", action="append", default=[], help="only ops of this family of tests/op_cases")
+    parser.add_argument("--source", action="append", default=[], help="only rows of bench/shapes/SOURCE.txt")
+    parser.add_argument("--shape", action="append", default=[], metavar="LINE", help="this line instead of the files'")
+    parser.add_argument("--seconds", type=float, default=0.2, help="time for each side of each row (default 0.2)")
+    parser.add_argument("--threads", type=int, help="default: the CPUs that this process may use")
+    parser.add_argument("--isa", choices=["scalar", "avx2", "avx512"], help="the most that kernels may use")
+    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="difference allowed between the outputs")
+    parser.add_argument("--alone", action="store_true", help="without PyTorch")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="save the run, for compare.py and --load")
+    parser.add_argument("--load", type=Path, metavar="FILE", help="print a saved run instead of measuring")
+    parser.add_argument("--markdown", choices=["summary", "all"], help="print the tables as Markdown")
+    return parser.parse_args(argv)
 
 
-def products() -> Iterator[Row]:
-    for m, n, k in [
-        (256, 256, 256),
-        (1024, 1024, 1024),
-        (2048, 2048, 2048),
-        (128, 512, 784),
-        (2048, 1024, 256),
-        (1, 4096, 4096),
-    ]:
-        (a, ta), (b, tb) = both(array(m, k)), both(array(k, n))
-        yield (
-            f"matmul {m}x{n}x{k}",
-            lambda a=a, b=b: ops.matmul(a, b),
-            lambda ta=ta, tb=tb: ta @ tb,
-            2.0 * m * n * k,
-            "flop",
-            1e-5,
-        )
+def set_environment(args: argparse.Namespace) -> None:
+    """What libraries read when they are loaded: called before they are."""
+    if args.isa:
+        os.environ["KCORE_ISA"] = args.isa
+    if args.isa == "avx2":
+        os.environ.update(HELD_TO_AVX2)
+    if args.threads:
+        os.environ["OMP_NUM_THREADS"] = str(args.threads)
+    for folder in ("tests", "python"):  # THE table of ops is beside the tests; kcore itself may be installed instead
+        if folder == "tests" or any((ROOT / "python" / "kcore").glob("_core*.so")):
+            sys.path.insert(0, str(ROOT / folder))
 
 
-def convolutions() -> Iterator[Row]:
-    for n, h, c, f, k, s in [
-        (64, 32, 16, 16, 3, 1),
-        (8, 56, 64, 64, 3, 1),
-        (8, 28, 128, 128, 3, 2),
-        (8, 56, 256, 64, 1, 1),
-        (32, 28, 1, 32, 3, 1),
-    ]:
-        (x, tx), (w, tw) = both(array(n, h, h, c)), both(array(k, k, c, f))
-        tx = tx.permute(0, 3, 1, 2)  # channels_last in memory
-        tw = tw.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
-        pad = k // 2
-        attrs = {"strides": [s, s], "pads": [pad] * 4, "dilations": [1, 1], "groups": 1}
-        out = (h + 2 * pad - k) // s + 1
+def select(args: argparse.Namespace) -> list[Any]:
+    """The rows that the command line asks for."""
+    from op_cases import FAMILIES
+    from rows import parse, read
 
-        def ours(x=x, w=w, attrs=attrs):
-            return apply("conv", (x, w), attrs)
-
-        def theirs(tx=tx, tw=tw, s=s, pad=pad):
-            return torch.nn.functional.conv2d(tx, tw, stride=s, padding=pad).permute(0, 2, 3, 1)
-
-        yield (
-            f"conv {n}x{h}x{h}x{c} {k}x{k}/{s} -> {f}",
-            ours,
-            theirs,
-            2.0 * n * out * out * f * k * k * c,
-            "flop",
-            1e-5,
-        )
+    rows = [row for line in args.shape for row in parse(line, "command line")] if args.shape else list(read())
+    return [
+        row
+        for row in rows
+        if (not args.family or FAMILIES.get(row.op) in args.family)
+        and (not args.source or row.source in args.source)
+        and (not args.names or any(name in row.name for name in args.names))
+    ]
 
 
-def memory_bound() -> Iterator[Row]:
-    x, tx = both(array(64, 56, 56, 64))
-    size = 4.0 * 64 * 56 * 56 * 64
-    yield "relu 51 MB", lambda: ops.relu(x), lambda: torch.relu(tx), 2 * size, "byte", 0
-    yield "add 51 MB", lambda: ops.add(x, x), lambda: tx + tx, 3 * size, "byte", 0
-    yield "exp 51 MB", lambda: ops.exp(x), lambda: torch.exp(tx), 2 * size, "byte", 1e-6
-    yield "sum 51 MB", lambda: ops.sum(x), lambda: tx.sum(), size, "byte", 1e-2
-    yield "softmax 51 MB", lambda: ops.softmax(x), lambda: torch.softmax(tx, -1), 2 * size, "byte", 1e-5
-    t, tt = both(array(4096, 4096))
-    yield "transpose 64 MB", lambda: ops.transpose(t), lambda: tt.T.contiguous(), 2 * 4.0 * 4096**2, "byte", 0
-    tx4 = tx.permute(0, 3, 1, 2)
-    yield (
-        "max_pool 2x2 51 MB",
-        lambda: ops.max_pool(x, 2),
-        lambda: torch.nn.functional.max_pool2d(tx4, 2).permute(0, 2, 3, 1),
-        1.25 * size,
-        "byte",
-        0,
-    )
+def measure_row(row: Any, args: argparse.Namespace, roofline: Any) -> dict[str, Any]:
+    """A row of the run.
+
+    Raises:
+        AssertionError: The outputs differ.
+    """
+    from calls import prepare
+    from op_cases import FAMILIES
+    from timing import difference, measure
+
+    call = prepare(row)
+    flops, moved = call.work()
+    opponents, error = {"kcore": call.run}, None
+    if not args.alone:
+        from peers import PEERS
+
+        peer = PEERS.get(row.op)
+        try:
+            if peer:
+                run, outputs = peer.prepare(call)
+                error = difference(call.outputs(), outputs())
+                assert error <= args.tolerance, f"outputs differ by {error:.2g}, allowed are {args.tolerance:.2g}"
+                opponents["PyTorch"] = run
+        except NotImplementedError:
+            pass  # PyTorch has no such op
+    floor, bound = roofline.seconds(flops, moved) if roofline else (0.0, "arithmetic" if flops else "memory")
+    times = {who: dataclasses.asdict(t) for who, t in measure(opponents, args.seconds).items()}
+    return {
+        "name": row.name,
+        "family": FAMILIES[row.op],
+        "title": row.title,
+        "sizes": row.sizes,
+        "source": row.source,
+        "flops": flops,
+        "bytes": moved,
+        "floor": floor,
+        "bound": bound,
+        "error": error,
+        "times": times,
+    }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="only ops whose name contains one of these")
-    parser.add_argument("--threads", type=int, default=_core.num_threads())
-    parser.add_argument("--seconds", type=float, default=0.5, help="time for each")
-    args = parser.parse_args()
-    _core.set_num_threads(args.threads)
-    torch.set_num_threads(args.threads)
+def measure_all(args: argparse.Namespace) -> dict[str, Any]:
+    """Runs what the command line asks for, with a bar on the terminal; tables of families follow as they are done."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    versions = f"kcore {kcore.__version__} ({_core.isa()}), PyTorch {torch.__version__}"
-    title = f"{versions}, float32, {args.threads} threads, medians"
-    table = Table("op", "kcore ms", "PyTorch ms", "kcore", "PyTorch", "ratio", title=title)
-    ratios = []
-    with torch.no_grad(), Console().status("measuring"):
-        for family in (products, convolutions, memory_bound):
-            for name, ours, theirs, work, unit, tolerance in family():
-                if args.names and not any(part in name for part in args.names):
-                    continue
-                t = compare(name, {"kcore": ours, "PyTorch": theirs}, tolerance, args.seconds)
-                rate = {who: f"{work / s / 1e9:.0f} {'GFLOP/s' if unit == 'flop' else 'GB/s'}" for who, s in t.items()}
-                ratios.append(t["PyTorch"] / t["kcore"])
-                table.add_row(
-                    name,
-                    f"{t['kcore'] * 1e3:.3f}",
-                    f"{t['PyTorch'] * 1e3:.3f}",
-                    rate["kcore"],
-                    rate["PyTorch"],
-                    f"{ratios[-1]:.2f}",
-                )
-    Console(width=120).print(table)
-    print(f"geometric mean of the ratios: {geometric_mean(ratios):.2f}")
+    if not args.alone:
+        import torch  # first, so that threads wait for work as they do in programs of PyTorch
+    from kcore import _core
+    from machine import describe
+    from report import COLUMNS, cells, groups, table, width
+    from roofline import Roofline
+
+    threads = _core.num_threads()
+    if not args.alone:
+        torch.set_num_threads(threads)
+    try:
+        roofline = Roofline(_core.isa(), threads)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"no roofline: {error}", file=sys.stderr)
+        roofline = None
+    rows, console = select(args), Console(stderr=bool(args.markdown), width=width())
+    run: dict[str, Any] = {"machine": describe(threads), "rows": []}
+    run |= {"flops": roofline and roofline.flops, "bandwidth": roofline and roofline.bandwidth(1 << 29)}
+    failures = []
+    with Progress(
+        *Progress.get_default_columns()[:2],
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[row]}"),
+        console=console,
+    ) as bar:
+        task = bar.add_task("ops", total=len(rows), row="")
+        for row in rows:
+            bar.update(task, row=row.name)
+            try:
+                run["rows"].append(measure_row(row, args, roofline))
+            except Exception as error:  # whatever it is, the other rows are worth having
+                failures.append(f"{row.name}: {type(error).__name__}: {error}")
+            bar.advance(task)
+        bar.update(task, row="")
+    for family, members in groups(run["rows"]):
+        console.print(table(family, COLUMNS, [cells(row) for row in members]))
+    for failure in failures:
+        console.print(f"[red]not measured[/]: {failure}")
+    run["failures"] = failures
+    return run
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = arguments(argv)
+    set_environment(args)
+    if args.load:
+        run = json.loads(args.load.read_text())
+    else:
+        run = measure_all(args)
+    if args.json:
+        args.json.write_text(json.dumps(run, indent=1))
+    from rich.console import Console
+
+    from report import SUMMARY, caption, markdown, summary, table, width
+
+    if args.markdown:
+        print(markdown(run, details=args.markdown == "all"))
+    else:
+        console = Console(width=width())
+        console.print(table("Summary", SUMMARY, summary(run["rows"])))
+        console.print(caption(run))
+    return 1 if run["failures"] else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

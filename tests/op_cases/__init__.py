@@ -6,8 +6,9 @@ One module for each family; what its `CASES` list holds is tested forward, backw
 import importlib
 import pkgutil
 
-CASES = [
-    case
-    for module in sorted(info.name for info in pkgutil.iter_modules(__path__) if info.name != "case")
-    for case in importlib.import_module(f"{__name__}.{module}").CASES
-]
+_MODULES = {
+    name: importlib.import_module(f"{__name__}.{name}")
+    for name in sorted(info.name for info in pkgutil.iter_modules(__path__) if info.name != "case")
+}
+CASES = [case for module in _MODULES.values() for case in module.CASES]
+FAMILIES = {case.op: name for name, module in _MODULES.items() for case in module.CASES}

@@ -30,7 +30,8 @@ class Case:
         why: Where that error comes from.
         scale: What the error is relative to: a function of the inputs (for a sum, the sum of absolute
             values); None is the largest absolute value of the result.
-        flops: Floating-point operations of the call.
+        flops: `flops(inputs, outputs, attrs)`, floating-point operations of a call, where they may be what limits its
+            speed. Only shapes are looked at; the first case of an op that has it serves the benchmark.
         grad: Whether gradients are checked along a random direction; inputs must keep clear of kinks.
         wide: Inputs that are float32 beside bfloat16 ones: parameters and statistics.
         cached: Roundings to bfloat16, relative to `scale`, allowed where inputs are results that the oracle computes anew.
@@ -45,7 +46,7 @@ class Case:
     ulps: float = 4
     why: str = "one rounding per operation"
     scale: Callable[..., Any] | None = None
-    flops: float = 0
+    flops: Callable[..., float] | None = None
     grad: bool = True
     second: bool = True
     wide: Sequence[int] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,25 @@ from .case import Case, normal
 _WHY = "rounding of a sum in spans of 256, relative to the sum of absolute products"
 
 
-def _case(op, oracle, inputs, attrs, name, flops, second):
+def _flops(y, kernel):
+    """Two for each output and each weight of its filter."""
+    return 2.0 * math.prod(y.shape) * math.prod(kernel.shape[:-1])
+
+
+FLOPS = {
+    "conv": lambda inputs, outputs, attrs: _flops(outputs[0], inputs[1]),
+    "conv_input_grad": lambda inputs, outputs, attrs: _flops(*inputs[:2]),
+    "conv_kernel_grad": lambda inputs, outputs, attrs: _flops(inputs[1], outputs[0]),
+}
+
+
+def _case(op, oracle, inputs, attrs, name, second):
     def scale(a, b, **attrs):
         return oracle(np.abs(a), np.abs(b), **attrs)
 
-    return Case(op, inputs, oracle, attrs=attrs, scale=scale, ulps=6, why=_WHY, flops=flops, name=name, second=second)
+    return Case(
+        op, inputs, oracle, attrs=attrs, scale=scale, ulps=6, why=_WHY, flops=FLOPS[op], name=name, second=second
+    )
 
 
 def window(
@@ -37,13 +52,10 @@ def window(
     w = normal(*kernel, channels // groups, filters, key="w")
     y_shape = conv(x, w, **attrs).shape
     dy = normal(*y_shape, key="dy")
-    flops = 2 * int(np.prod(y_shape)) * w.size // filters
     return [
-        _case("conv", conv, [x, w], attrs, name, flops, second),
-        _case("conv_input_grad", conv_input_grad, [dy, w], {"input_shape": list(sizes), **attrs}, name, flops, second),
-        _case(
-            "conv_kernel_grad", conv_kernel_grad, [x, dy], {"kernel_shape": list(kernel), **attrs}, name, flops, second
-        ),
+        _case("conv", conv, [x, w], attrs, name, second),
+        _case("conv_input_grad", conv_input_grad, [dy, w], {"input_shape": list(sizes), **attrs}, name, second),
+        _case("conv_kernel_grad", conv_kernel_grad, [x, dy], {"kernel_shape": list(kernel), **attrs}, name, second),
     ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .case import Case, integers, normal
@@ -29,6 +31,10 @@ def magnitude(a, b, bias=None, residual=None, activation="linear", **attrs):
     return matmul(np.abs(a), np.abs(b), **attrs) + extra
 
 
+def flops(inputs, outputs, attrs):
+    return 2.0 * math.prod(outputs[0].shape) * inputs[0].shape[-2 if attrs.get("transpose_a") else -1]
+
+
 def product(m, k, n, *, ta=False, tb=False, batch_a=(), batch_b=(), **options):
     """A case of (..., m, k) by (..., k, n)."""
     a = normal(*batch_a, *((k, m) if ta else (m, k)), key="a")
@@ -42,7 +48,7 @@ def product(m, k, n, *, ta=False, tb=False, batch_a=(), batch_b=(), **options):
         scale=magnitude,
         ulps=6,
         why="rounding of a sum in spans of 256, relative to the sum of absolute products",
-        flops=2 * m * k * n * max(1, int(np.prod(batch_a))),
+        flops=flops,
         name=name,
         **options,
     )

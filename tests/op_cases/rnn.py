@@ -1,5 +1,7 @@
 """Recurrent ops against a plain float64 loop over time, their gradient ops against complex steps of that loop."""
 
+import math
+
 import numpy as np
 
 from .case import Case, booleans, normal
@@ -152,22 +154,48 @@ def gru_caches(x, h0, kernel, recurrent_kernel, bias, mask, reset_after=True, go
     return y, gates, inner
 
 
+def flops(first, passes):
+    """Of the products: two for each row, step and weight of the two kernels, in the forward pass and each gradient."""
+    return lambda xs, ys, attrs: (
+        2.0 * passes * math.prod(xs[0].shape[:2]) * sum(math.prod(w.shape) for w in xs[first : first + 2])
+    )
+
+
+FLOPS = {
+    "lstm": flops(3, 1),
+    "lstm_grad": flops(3, 2),
+    **{op: flops(2, 1) for op in ("gru", "simple_rnn")},
+    **{op: flops(2, 2) for op in ("gru_grad", "simple_rnn_grad")},
+}
+
+
 def grad_case(op, oracle, inputs, cached, dys, attrs, name):
     # Its own gradient is taken of the unrolled formula, which recomputes what is cached: the second gradient of the
     # forward op is what tests it.
-    return Case(op, [*inputs, *cached, *dys], oracle, attrs, ulps=64, why=WHY, grad=False, cached=4, name=name)
+    return Case(
+        op,
+        [*inputs, *cached, *dys],
+        oracle,
+        attrs,
+        ulps=64,
+        why=WHY,
+        flops=FLOPS[op],
+        grad=False,
+        cached=4,
+        name=name,
+    )
 
 
 DY, DH, DC = normal(B, T, H, key="dy"), normal(B, H, key="dh"), normal(B, H, key="dc")
 
 CASES = [
-    Case("lstm", [X, H0, C0, *LSTM, None], lstm, ulps=16, why=WHY, name="plain"),
+    Case("lstm", [X, H0, C0, *LSTM, None], lstm, ulps=16, why=WHY, flops=FLOPS["lstm"], name="plain"),
     Case("lstm", [X, H0, C0, *LSTM, MASK], lstm, {"go_backwards": True}, ulps=16, why=WHY, name="masked-backwards"),
     Case("lstm", [X, H0, C0, *LSTM[:2], None, MASK], lstm, {"go_backwards": False}, ulps=16, why=WHY, name="no-bias"),
     Case(
         "lstm", [WIDE_X, WIDE_H, WIDE_C, *wide(4, (36,)), WIDE_MASK], lstm, ulps=32, why=WHY, second=False, name="wide"
     ),
-    Case("gru", [X, H0, *GRU, None], gru, ulps=16, why=WHY, name="plain"),
+    Case("gru", [X, H0, *GRU, None], gru, ulps=16, why=WHY, flops=FLOPS["gru"], name="plain"),
     Case("gru", [X, H0, *GRU, MASK], gru, {"reset_after": True, "go_backwards": True}, ulps=16, why=WHY, name="masked"),
     Case(
         "gru", [X, H0, *GRU1, MASK], gru, {"reset_after": False, "go_backwards": True}, ulps=16, why=WHY, name="before"
@@ -186,7 +214,16 @@ CASES = [
         name="wide-before",
     ),
     Case("simple_rnn", [X, H0, *RNN, MASK], simple_rnn, {"activation": "tanh", "go_backwards": True}, ulps=16, why=WHY),
-    Case("simple_rnn", [X, H0, *RNN, None], simple_rnn, {"activation": "sigmoid"}, ulps=16, why=WHY, name="sigmoid"),
+    Case(
+        "simple_rnn",
+        [X, H0, *RNN, None],
+        simple_rnn,
+        {"activation": "sigmoid"},
+        ulps=16,
+        why=WHY,
+        flops=FLOPS["simple_rnn"],
+        name="sigmoid",
+    ),
     Case("simple_rnn", [X, H0, *RNN, MASK], simple_rnn, {"activation": "linear"}, ulps=16, why=WHY, name="linear"),
     Case(
         "simple_rnn", [X, H0, *RNN[:2], None, None], simple_rnn, {"activation": "relu"}, ulps=16, why=WHY, name="relu"

@@ -1,0 +1,143 @@
+"""What is timed of kcore for a row: a function to call, its results as arrays, and the work that cannot be avoided."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from inputs import attributes, inputs_of, names
+from kcore import _core
+from kcore.autograd import GradientTape, Tensor, apply, convert_to_tensor
+from kcore.autograd.apply import Node, vjp_rule
+from op_cases import CASES
+from rows import Row
+
+# Reading as many elements as are taken is enough, however large the table.
+_PICKS = ("take", "take_along_axis", "gather_nd", "slice")
+
+
+@dataclass
+class Call:
+    """A row, ready to be called.
+
+    Attributes:
+        row: What is called.
+        inputs: As NumPy arrays; None for an absent one.
+        attrs: All attributes.
+        dy: The gradient of the first output, for rows that time gradients.
+        wanted: Which inputs the gradient is taken for.
+        run: Does it, and returns Tensors.
+    """
+
+    row: Row
+    inputs: list[np.ndarray | None]
+    attrs: dict[str, Any]
+    dy: np.ndarray | None
+    wanted: list[int]
+    run: Callable[[], Sequence[Tensor | None]]
+
+    def outputs(self) -> list[np.ndarray | None]:
+        """What one call gives."""
+        return [None if y is None else np.asarray(y) for y in self.run()]
+
+    def work(self) -> tuple[float, float]:
+        """Floating-point operations, and the bytes that have to be read or written at least once."""
+        with trace() as calls:
+            results = [y.array for y in self.run() if y is not None]
+        made = {id(y) for _, _, ys, _ in calls for y in ys}
+        read = {
+            id(x): _read_bytes(op, x, ys) for op, xs, ys, _ in calls for x in xs if x is not None and id(x) not in made
+        }
+        flops = sum(_flops(op, xs, ys, attrs) for op, xs, ys, attrs in calls)
+        return flops, float(sum(read.values()) + sum(y.nbytes for y in {id(y): y for y in results}.values()))
+
+
+def _read_bytes(op: str, x: _core.Array, ys: Sequence[_core.Array]) -> int:
+    return min(x.nbytes, ys[0].nbytes) if op in _PICKS else x.nbytes
+
+
+def _flops(op: str, xs: Sequence[Any], ys: Sequence[Any], attrs: dict[str, Any]) -> float:
+    for case in CASES:
+        if case.op == op and case.flops is not None:
+            return case.flops(xs, ys, attrs)
+    return 0.0
+
+
+@contextlib.contextmanager
+def trace() -> Iterator[list[tuple[str, list, tuple, dict]]]:
+    """Collects (op, inputs, outputs, attrs) of every op that runs."""
+    calls, run = [], _core.run
+
+    def recording(op: str, xs: Sequence[_core.Array | None], attrs: dict[str, Any]) -> Any:
+        ys = run(op, xs, attrs)
+        calls.append((op, list(xs), ys if isinstance(ys, tuple) else (ys,), attrs))
+        return ys
+
+    _core.run = recording
+    try:
+        yield calls
+    finally:
+        _core.run = run
+
+
+def _visible(op: str, ys: Any) -> tuple[Tensor, ...]:
+    """The outputs that a user sees, without what is only kept for the gradient."""
+    ys = ys if isinstance(ys, tuple) else (ys,)
+    return tuple(y for y, name in zip(ys, _core.op_schemas()[op][1]) if not name.endswith("_cache"))
+
+
+def prepare(row: Row, symbolic: bool = False) -> Call:
+    """Makes a row's inputs and the function that is timed.
+
+    Args:
+        row: From a file of shapes.
+        symbolic: Whether inputs are without data, so that only shapes are computed.
+
+    Raises:
+        ValueError: The row does not fit its op.
+    """
+    wants, attrs = inputs_of(row), attributes(row)
+    given = [None if x is None or symbolic else x.array(i) for i, x in enumerate(wants)]
+    if symbolic:
+        xs = [None if x is None else Tensor(_core.symbolic(x.shape, x.dtype)) for x in wants]
+    else:
+        xs = [None if x is None else convert_to_tensor(x) for x in given]
+    wanted = _wanted(row, xs)
+    if row.what == "y":
+        return Call(row, given, attrs, None, wanted, lambda: _visible(row.op, apply(row.op, xs, attrs)))
+    ys = apply(row.op, xs, attrs)
+    ys = ys if isinstance(ys, tuple) else (ys,)
+    if symbolic:
+        dy, up = None, Tensor(_core.symbolic(ys[0].shape, "float32"))
+    else:
+        dy = np.random.default_rng(1).random(ys[0].shape, np.float32) - np.float32(0.5)
+        up = convert_to_tensor(dy)
+    node = Node(row.op, tuple(xs), attrs, ys, tuple(i in wanted for i in range(len(xs))))
+
+    def backward() -> list[Tensor | None]:
+        grads = vjp_rule(row.op)(node, up, *[None] * (len(ys) - 1))
+        return [grads[i] for i in wanted]
+
+    def both() -> list[Tensor | None]:
+        sources = [xs[i] for i in wanted]
+        with GradientTape() as tape:
+            tape.watch(sources)
+            y, *_ = _visible(row.op, apply(row.op, xs, attrs))
+        return [y, *tape.gradient(y, sources, output_gradients=up)]
+
+    return Call(row, given, attrs, dy, wanted, both if row.what == "both" else backward)
+
+
+def _wanted(row: Row, xs: Sequence[Tensor | None]) -> list[int]:
+    """The inputs that the row's gradient is taken for."""
+    floats = [i for i, x in enumerate(xs) if x is not None and x.dtype == "float32"]
+    if row.what in ("y", "grads", "both"):
+        return [] if row.what == "y" else floats
+    known = {f"d{name}": i for i, name in enumerate(names(row.op, len(xs))) if i in floats}
+    if row.what not in known:
+        raise ValueError(f"{row.name}: expected y, grads, both or one of {', '.join(known)} in brackets")
+    return [known[row.what]]

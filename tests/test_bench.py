@@ -1,0 +1,108 @@
+"""The benchmark: its lines of shapes, that it leaves no op out, a tiny run without an opponent, two runs compared."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kcore import _core
+
+BENCH = Path(__file__).parent.parent / "bench"
+sys.path.insert(0, str(BENCH))
+
+from calls import prepare, trace  # noqa: E402
+from inputs import attributes, inputs_of  # noqa: E402
+from rows import Row, parse, read  # noqa: E402
+
+# Only gradients of gradients use these.
+NOT_TIMED = {"max_pool_take"}
+
+
+def test_a_line():
+    rows = parse("conv[y,dkernel]  8x56x56x64 3x3x64x32  pads=1 strides=2,1  # a comment")
+    assert [row.what for row in rows] == ["y", "dkernel"]
+    assert rows[0].shapes == ((8, 56, 56, 64), (3, 3, 64, 32))
+    assert rows[1].name == "conv dkernel 8x56x56x64 3x3x64x32 pads=1 strides=2,1"
+    assert attributes(rows[0]) == {"groups": 1, "pads": [1, 1, 1, 1], "strides": [2, 1]}
+    assert parse(rows[0].name) == [rows[0]]
+    assert parse("   # nothing") == []
+
+
+def test_optional_inputs():
+    (row,) = parse("lstm 2x3x4 2x5 2x5 4x20 5x20 -")
+    assert [x.name if x else None for x in inputs_of(row)][4:] == ["recurrent_kernel", None, None]
+    (row,) = parse("adam 7 7 7 7 - scalar scalar")
+    assert [None if x is None else (x.shape, x.dtype) for x in inputs_of(row)][4:] == [
+        None,
+        ((), "float32"),
+        ((), "int32"),
+    ]
+
+
+def test_indices_stay_inside():
+    (row,) = parse("take 5x3 400 axis=0")
+    indices = inputs_of(row)[1].array(0)
+    assert set(indices.tolist()) == set(range(5))
+
+
+@pytest.mark.parametrize("line", ["conv[ 2x2", "relu 2xx3", "relu 2 axis=1 3", "relu two"])
+def test_a_wrong_line(line):
+    with pytest.raises(ValueError, match="expected"):
+        parse(line)
+
+
+def test_a_row_that_does_not_fit():
+    with pytest.raises(ValueError, match="expected a shape or - for each of x, kernel"):
+        prepare(Row("conv", "y", ((1, 4, 4, 3),)))
+    with pytest.raises(ValueError, match="expected y, grads, both or one of dx"):
+        prepare(Row("relu", "dy", ((4,),)))
+
+
+def test_work():
+    (forward,) = parse("conv 2x6x6x3 3x3x3x5")
+    bytes_moved = 4 * (2 * 6 * 6 * 3 + 3 * 3 * 3 * 5 + 2 * 4 * 4 * 5)
+    assert prepare(forward).work() == (2 * (2 * 4 * 4 * 5) * 27, bytes_moved)
+    (gradient,) = parse("relu[dx] 100")
+    assert prepare(gradient).work() == (0, 1200)
+    (table,) = parse("take 1000x4 6 axis=0")
+    assert prepare(table).work() == (0, 4 * 6 + 2 * 4 * 6 * 4)
+
+
+def test_every_op_is_timed():
+    timed = set()
+    for row in read():
+        with trace() as calls:
+            prepare(row, symbolic=True).run()
+        timed |= {op for op, *_ in calls}
+    missing = set(_core.op_schemas()) - timed
+    assert missing == NOT_TIMED, f"no line in bench/shapes: {sorted(missing - NOT_TIMED)}"
+
+
+def test_a_run_and_its_comparison(tmp_path):
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def bench(script, *args):
+        command = [sys.executable, str(BENCH / script), *map(str, args)]
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=env, timeout=120).stdout
+
+    line = "matmul[y,da] 8x9 9x10"
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    out = bench("ops.py", "--alone", "--seconds", 0, "--shape", line, "--threads", 1, "--json", first)
+    assert "matmul da" in out and "GB/s" in out
+    run = json.loads(first.read_text())
+    assert [row["name"] for row in run["rows"]] == ["matmul 8x9 9x10", "matmul da 8x9 9x10"]
+    assert run["machine"]["threads"] == 1 and not run["failures"]
+    for row in run["rows"]:
+        row["times"]["kcore"] = {"first": 0.9e-3, "median": 1e-3, "third": 1.1e-3, "rounds": 9}
+    first.write_text(json.dumps(run))
+    run["rows"][0]["times"]["kcore"] = {"first": 0.45e-3, "median": 0.5e-3, "third": 0.55e-3, "rounds": 9}
+    run["rows"][1]["times"]["kcore"] = {"first": 1e-3, "median": 1.1e-3, "third": 1.2e-3, "rounds": 9}
+    second.write_text(json.dumps(run))
+    lines = bench("compare.py", first, second).splitlines()
+    assert [("faster" in line, "slower" in line) for line in lines if "8x9" in line] == [(True, False), (False, False)]
+    assert "| matmul |" in bench("ops.py", "--load", first, "--markdown", "all")
