@@ -4,31 +4,33 @@
 namespace kcore::ops {
 namespace {
 
-// Enough for many cores; more would pack the operands too often.
-constexpr std::int64_t kBlocks = 16;
-// Columns of a block on a common machine. K is cut by this number, so that sums are the same on every machine.
-constexpr std::int64_t kNominalN = 512;
-// K is cut into parts of at least this many spans.
+// K is cut as if C were cut into at least so many blocks of at most this size: the same on every machine, whatever its
+// caches and its threads, and so are the sums.
+constexpr std::int64_t kNominalBlocks = 16, kNominalSide = 512;
+// Parts of K have at least this many spans.
 constexpr std::int64_t kPartSpans = 4;
 // Multiply-adds that keep a core busy for about ten microseconds.
 constexpr double kGrain = 1 << 20;
+// Elements of a matrix that a core reads, and multiplies with a vector, in about ten microseconds.
+constexpr std::int64_t kVectorGrain = 1 << 16;
+// From here on (about ten milliseconds) a thread that is late costs more than packing for more blocks.
+constexpr double kLarge = 1u << 31;
 
 std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
 
 GemmPlan::GemmPlan(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t copies, bool cut_k)
-    : m(m), n(n), k(k), copies(copies) {
-  count_m = divide_up(m, kernels::kGemmMaxM);
-  count_n = divide_up(n, kNominalN);
-  count_k = 1;
+    : m(m), n(n), k(k), copies(copies), block_k(k), count_k(1) {
   const double work =
       static_cast<double>(copies) * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-  const auto blocks = [&] { return copies * count_m * count_n * count_k; };
-  const auto few = [&] { return blocks() < kBlocks && work > 2 * kGrain * static_cast<double>(blocks()); };
+  const auto few = [&](std::int64_t wanted) {
+    const std::int64_t blocks = copies * count_m * count_n * count_k;
+    return blocks < wanted && work > 2 * kGrain * static_cast<double>(blocks);
+  };
   // Halves the longer side while both halves stay as long as asked: packing costs (m + n) k for m n k of products.
-  const auto cut_sides = [&](std::int64_t least_m, std::int64_t least_n) {
-    while (few()) {
+  const auto cut_sides = [&](std::int64_t wanted, std::int64_t least_m, std::int64_t least_n) {
+    while (few(wanted)) {
       if (m / count_m >= n / count_n && m / count_m >= 2 * least_m) {
         count_m *= 2;
       } else if (n / count_n >= 2 * least_n) {
@@ -38,18 +40,22 @@ GemmPlan::GemmPlan(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t 
       }
     }
   };
-  cut_sides(128, 128);
+
   const std::int64_t spans = divide_up(k, kernels::kGemmSpanK);
-  block_k = k;
-  if (cut_k && few() && spans >= 2 * kPartSpans) {
-    const std::int64_t wanted = std::min(divide_up(kBlocks, copies * count_m * count_n), spans / kPartSpans);
-    block_k = divide_up(spans, wanted) * kernels::kGemmSpanK;
-    count_k = divide_up(k, block_k);
+  if (cut_k && spans >= 2 * kPartSpans) {
+    count_m = divide_up(m, kNominalSide);
+    count_n = divide_up(n, kNominalSide);
+    cut_sides(kNominalBlocks, 128, 128);
+    if (few(kNominalBlocks)) {
+      const std::int64_t wanted = std::min(divide_up(kNominalBlocks, copies * count_m * count_n), spans / kPartSpans);
+      block_k = divide_up(spans, wanted) * kernels::kGemmSpanK;
+      count_k = divide_up(k, block_k);
+    }
   }
-  cut_sides(32, 64);
-  const std::int64_t most = kernels::gemm_max_n();
-  count_n = std::max(count_n, divide_up(n, most));
-  while (blocks() >= 2 * kBlocks && count_n > 1 && divide_up(n, count_n / 2) <= most) count_n /= 2;
+
+  count_m = divide_up(m, kernels::kGemmMaxM);
+  count_n = divide_up(n, kernels::gemm_max_n());
+  if (num_threads() > 1) cut_sides(num_threads() * (work > kLarge ? 2 : 1), 32, 64);
   block_m = divide_up(m, count_m);
   block_n = divide_up(divide_up(n, count_n), 64) * 64;  // whole micro-tiles
   count_m = divide_up(m, block_m);
@@ -66,5 +72,28 @@ std::int64_t GemmPlan::grain() const {
   const double work = static_cast<double>(block_m) * static_cast<double>(block_n) * static_cast<double>(block_k + 1);
   return work >= kGrain ? 1 : static_cast<std::int64_t>(kGrain / work);
 }
+
+VectorPlan::VectorPlan(std::int64_t batch, std::int64_t length, std::int64_t k, bool transposed)
+    : length(length), k(k), block_i(length), block_k(std::max<std::int64_t>(1, k)), count_i(1), count_k(1) {
+  const auto few = [&] {
+    const std::int64_t blocks = batch * count_i * count_k;
+    return blocks < kNominalBlocks && batch * length * k > blocks * kVectorGrain;
+  };
+  if (transposed) {
+    while (few() && k / count_k >= 2 * kernels::kGemmSpanK / 4) count_k *= 2;
+    block_k = divide_up(k, count_k);
+    count_k = divide_up(k, block_k);
+  }
+  while (few() && length / count_i >= 128) count_i *= 2;
+  block_i = divide_up(length, count_i);
+  count_i = divide_up(length, block_i);
+}
+
+kernels::VectorRange VectorPlan::range(std::int64_t block) const {
+  const std::int64_t i = block % count_i * block_i, p = block / count_i % count_k * block_k;
+  return {i, std::min(length, i + block_i), p, std::min(k, p + block_k)};
+}
+
+std::int64_t VectorPlan::grain() const { return std::max<std::int64_t>(1, kVectorGrain / (block_i * block_k)); }
 
 }  // namespace kcore::ops

@@ -38,6 +38,16 @@ struct GemmPlan {
   std::int64_t grain() const;
 };
 
+// How a matrix (length x k) times a vector is cut, for each of `batch`. Where the matrix lies transposed in memory, K
+// is cut, so that every thread reads whole rows of it; the partial results are then added in order.
+struct VectorPlan {
+  std::int64_t length, k, block_i, block_k, count_i, count_k;
+
+  VectorPlan(std::int64_t batch, std::int64_t length, std::int64_t k, bool transposed);
+  kernels::VectorRange range(std::int64_t block) const;
+  std::int64_t grain() const;
+};
+
 // Calls body(copy, range, out, ldout, epilogue, scratch) to fill a range of a copy's result: y + copy * y_step with row
 // stride ldy, or a partial result that is added up here, before the epilogue. epilogue_of(copy) is that of a copy.
 template <class T, class EpilogueOf, class Body>

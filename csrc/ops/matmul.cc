@@ -45,6 +45,36 @@ kernels::Matrix<T> matrix(const T* data, std::int64_t rows, std::int64_t columns
   return {data, transposed ? rows : columns, transposed};
 }
 
+// y[i] (length) = epilogue(big_at(i) x_at(i)) for each i of a batch; a column of C, or a row.
+template <class T, class BigAt, class VectorAt, class EpilogueAt>
+void vector_product(Run& c, std::int64_t batch, std::int64_t length, std::int64_t k, bool column, T* y, BigAt&& big_at,
+                    VectorAt&& x_at, EpilogueAt&& epilogue_at) {
+  const auto& kernels = gemm_kernels<T>();
+  const VectorPlan plan(batch, length, k, big_at(0).transposed);
+  T* const parts = plan.count_k > 1 ? c.scratch<T>(batch * plan.count_k * length) : nullptr;
+  const auto finish_range = [&](std::int64_t i0, std::int64_t i1) {
+    return column ? kernels::GemmRange{i0, i1, 0, 1, 0, k} : kernels::GemmRange{0, 1, i0, i1, 0, k};
+  };
+  parallel_ranges(batch * plan.count_i * plan.count_k, plan.grain(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t block = begin; block < end; ++block) {
+      const std::int64_t i = block / (plan.count_i * plan.count_k), part = block / plan.count_i % plan.count_k;
+      const kernels::VectorRange range = plan.range(block);
+      if (parts) {
+        kernels.vector(big_at(i), x_at(i), parts + (i * plan.count_k + part) * length, range);
+      } else {
+        kernels.vector(big_at(i), x_at(i), y + i * length, range);
+        const auto epilogue = epilogue_at(i);
+        if (!epilogue.empty())
+          kernels.finish(y + i * length, column ? 1 : length, finish_range(range.i0, range.i1), epilogue);
+      }
+    }
+  });
+  if (!parts) return;
+  for (std::int64_t i = 0; i < batch; ++i)
+    kernels.combine(parts + i * plan.count_k * length, plan.count_k, length, column ? 1 : length, y + i * length,
+                    column ? 1 : length, finish_range(0, length), epilogue_at(i));
+}
+
 template <class T>
 void floating(const matmul& op, Run& c, const Problem& p) {
   const T *const a = c.input<T>(0), *const b = c.input<T>(1);
@@ -59,27 +89,14 @@ void floating(const matmul& op, Run& c, const Problem& p) {
   const auto b_at = [&](std::int64_t i) { return matrix(b + p.b_index(i) * p.k * p.n, p.k, p.n, op.transpose_b); };
 
   if (p.m == 1 || p.n == 1) {
-    const std::int64_t length = std::max(p.m, p.n);
-    const std::int64_t grain =
-        std::min(length, std::max<std::int64_t>(64, grain_for(0.15 * static_cast<double>(p.k + 1))));
-    const std::int64_t per_batch = (length + grain - 1) / grain;
-    parallel_ranges(p.batch * per_batch, grain_for(0.15 * static_cast<double>((p.k + 1) * grain)),
-                    [&](std::int64_t begin, std::int64_t end) {
-                      for (std::int64_t block = begin; block < end; ++block) {
-                        const std::int64_t i = block / per_batch, i0 = block % per_batch * grain,
-                                           i1 = std::min(length, i0 + grain);
-                        // A row times B is B transposed times the row.
-                        auto big = p.n == 1 ? a_at(i) : b_at(i);
-                        if (p.n != 1) big.transposed = !big.transposed;
-                        const T* const x = p.n == 1 ? b_at(i).data : a_at(i).data;
-                        kernels.vector(big, x, y + i * length, i0, i1, p.k);
-                        const auto epilogue = epilogue_at(i);
-                        if (epilogue.empty()) continue;
-                        const kernels::GemmRange rows{i0, i1, 0, 1, 0, p.k}, columns{0, 1, i0, i1, 0, p.k};
-                        kernels.finish(y + i * length, p.n, p.n == 1 ? rows : columns, epilogue);
-                      }
-                    });
-    return;
+    // A row times B is B transposed times the row.
+    const auto big_at = [&](std::int64_t i) {
+      auto big = p.n == 1 ? a_at(i) : b_at(i);
+      if (p.n != 1) big.transposed = !big.transposed;
+      return big;
+    };
+    const auto x_at = [&](std::int64_t i) { return p.n == 1 ? b_at(i).data : a_at(i).data; };
+    return vector_product<T>(c, p.batch, std::max(p.m, p.n), p.k, p.n == 1, y, big_at, x_at, epilogue_at);
   }
 
   run_gemm(c, GemmPlan(p.m, p.n, p.k, p.batch), y, p.m * p.n, p.n, epilogue_at,

@@ -1,22 +1,27 @@
 // One block of C from packers: the loops around the micro-tile. Convolutions use it with packers that gather.
 //
-// For each span of K: B's span is packed whole (it stays in L2); then panel by panel, A's rows are packed (they stay in
-// L1) and meet every panel of B. Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication", 2008.
+// For each span of K: B's span is packed whole (it stays in L2); then, a few panels at a time, A's rows are packed (a
+// panel stays in L1) and meet every panel of B. Goto and van de Geijn, "Anatomy of High-Performance Matrix
+// Multiplication", 2008.
 //
 // A Tile is the innermost kernel and the format of its operands (tile.h describes the first):
 //   Value                      the type of C
 //   kRows, kColumns, kSpan     of a micro-tile of C, and the part of K that its packed panels hold
 //   a_bytes(k), b_bytes(k)     size of a packed panel of A and B of k steps
-//   pack_a(packer, to, i, rows, k, count), pack_b(packer, to, k, count, j, columns)
+//   pack_a(packer, to, at, i, rows, k, count), pack_b(packer, to, at, k, count, j, columns)   steps [at, at + count) of
+//                              a panel; at is a multiple of kPackSteps
 //   multiply(count, a, rows, b, columns, c, n, add)   C[rows, n : n + columns] = or += the product of two panels
 //   Session                    an object that lives while the tile is used on this thread
 #pragma once
 
 #include "kernels/gemm/epilogue.h"
-#include "kernels/gemm/tile.h"
+#include "kernels/gemm/pack.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
+
+// Panels of A that are packed together.
+constexpr std::int64_t kGroupA = 4;
 
 // B packed span by span, into the block's scratch.
 template <class Tile, class PackB>
@@ -27,8 +32,14 @@ struct PackEachSpan {
   std::size_t scratch_bytes(std::int64_t panels) const {
     return static_cast<std::size_t>(panels) * Tile::b_bytes(Tile::kSpan);
   }
-  void prepare(std::int64_t k, std::int64_t count, std::int64_t j, int columns, std::int64_t panel) const {
-    Tile::pack_b(pack, to + static_cast<std::size_t>(panel) * Tile::b_bytes(Tile::kSpan), k, count, j, columns);
+  // Columns [n0, n1) of steps [k0, k0 + count).
+  void prepare(std::int64_t k0, std::int64_t count, std::int64_t n0, std::int64_t n1) const {
+    constexpr std::int64_t W = Tile::kColumns;
+    for_chunks(steps_together(pack, count), count, [&](std::int64_t at, std::int64_t steps) {
+      char* panel = to;
+      for (std::int64_t j = n0; j < n1; j += W, panel += Tile::b_bytes(Tile::kSpan))
+        Tile::pack_b(pack, panel, at, k0 + at, steps, j, static_cast<int>(n1 - j < W ? n1 - j : W));
+    });
   }
   const void* at(std::int64_t, std::int64_t, std::int64_t panel) const {
     return to + static_cast<std::size_t>(panel) * Tile::b_bytes(Tile::kSpan);
@@ -42,7 +53,7 @@ struct PackedBefore {
   char* to = nullptr;
 
   std::size_t scratch_bytes(std::int64_t) const { return 0; }
-  void prepare(std::int64_t, std::int64_t, std::int64_t, int, std::int64_t) const {}
+  void prepare(std::int64_t, std::int64_t, std::int64_t, std::int64_t) const {}
   const void* at(std::int64_t k, std::int64_t j, std::int64_t) const {
     return static_cast<const char*>(b.data) + static_cast<std::size_t>(j / Tile::kColumns) * Tile::b_bytes(b.k) +
            Tile::b_bytes(k);
@@ -60,27 +71,37 @@ void gemm_block(const PackA& pack_a, SourceB b, const RowsOfC& rows_of_c, const 
   const std::int64_t m = range.m1 - range.m0, n = range.n1 - range.n0;
   const std::int64_t panels_n = (n + W - 1) / W, panels_m = (m + R - 1) / R;
   b.to = static_cast<char*>(scratch);
-  void* const packed_a = b.to + b.scratch_bytes(panels_n);
-  T** const c = reinterpret_cast<T**>(static_cast<char*>(packed_a) + Tile::a_bytes(Tile::kSpan));
+  char* const packed_a = b.to + b.scratch_bytes(panels_n);
+  T** const c = reinterpret_cast<T**>(packed_a + kGroupA * Tile::a_bytes(Tile::kSpan));
 
   rows_of_c(range.m0, m, c);
   if (range.k0 >= range.k1)
     for (std::int64_t i = 0; i < m; ++i) __builtin_memset(c[i] + range.n0, 0, static_cast<std::size_t>(n) * sizeof(T));
 
   [[maybe_unused]] typename Tile::Session session;
-  const auto columns_of = [&](std::int64_t panel) { return static_cast<int>(n - panel * W < W ? n - panel * W : W); };
+  const auto first_row = [&](std::int64_t panel) { return panel * m / panels_m; };
   for (std::int64_t k0 = range.k0; k0 < range.k1; k0 += Tile::kSpan) {
     const std::int64_t count = range.k1 - k0 < Tile::kSpan ? range.k1 - k0 : Tile::kSpan;
-    for (std::int64_t q = 0; q < panels_n; ++q) b.prepare(k0, count, range.n0 + q * W, columns_of(q), q);
-    for (std::int64_t p = 0; p < panels_m; ++p) {
-      const std::int64_t i = p * m / panels_m;
-      const int rows = static_cast<int>((p + 1) * m / panels_m - i);
-      Tile::pack_a(pack_a, packed_a, range.m0 + i, rows, k0, count);
-      for (std::int64_t q = 0; q < panels_n; ++q)
-        Tile::multiply(count, packed_a, rows, b.at(k0, range.n0 + q * W, q), columns_of(q), c + i, range.n0 + q * W,
-                       k0 != range.k0);
-      if (k0 + count == range.k1 && !epilogue.empty())
-        for (int r = 0; r < rows; ++r) finish_row(epilogue, c[i + r], range.m0 + i + r, range.n0, range.n1);
+    b.prepare(k0, count, range.n0, range.n1);
+    for (std::int64_t group = 0; group < panels_m; group += kGroupA) {
+      const std::int64_t end = group + kGroupA < panels_m ? group + kGroupA : panels_m;
+      for_chunks(steps_together(pack_a, count), count, [&](std::int64_t at, std::int64_t steps) {
+        for (std::int64_t p = group; p < end; ++p)
+          Tile::pack_a(pack_a, packed_a + static_cast<std::size_t>(p - group) * Tile::a_bytes(Tile::kSpan), at,
+                       range.m0 + first_row(p), static_cast<int>(first_row(p + 1) - first_row(p)), k0 + at, steps);
+      });
+      for (std::int64_t p = group; p < end; ++p) {
+        const std::int64_t i = first_row(p);
+        const int rows = static_cast<int>(first_row(p + 1) - i);
+        for (std::int64_t q = 0; q < panels_n; ++q) {
+          const std::int64_t j = q * W;
+          Tile::multiply(count, packed_a + static_cast<std::size_t>(p - group) * Tile::a_bytes(Tile::kSpan), rows,
+                         b.at(k0, range.n0 + j, q), static_cast<int>(n - j < W ? n - j : W), c + i, range.n0 + j,
+                         k0 != range.k0);
+        }
+        if (k0 + count == range.k1 && !epilogue.empty())
+          for (int r = 0; r < rows; ++r) finish_row(epilogue, c[i + r], range.m0 + i + r, range.n0, range.n1);
+      }
     }
   }
   if (range.k0 >= range.k1 && !epilogue.empty())

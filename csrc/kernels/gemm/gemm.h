@@ -18,7 +18,7 @@ namespace kcore::kernels {
 // K is cut at multiples of this, the same on every machine, so that sums do not depend on the sizes of its caches.
 inline constexpr std::int64_t kGemmSpanK = 256;
 // Rows and columns that a micro-tile may have, and rows of a block: each has a pointer into C.
-inline constexpr std::int64_t kGemmMaxTile = 32, kGemmMaxM = 504;
+inline constexpr std::int64_t kGemmMaxTile = 32, kGemmMaxM = 1024;
 
 // Columns of a block: a packed span of B takes half of L2, the rest is for what streams by.
 inline std::int64_t gemm_max_n() {
@@ -27,7 +27,7 @@ inline std::int64_t gemm_max_n() {
 }
 // What a block needs besides its operands: a packed span of B, a packed and a gathered panel of A, the pointers.
 inline std::size_t gemm_scratch_bytes() {
-  return static_cast<std::size_t>(kGemmSpanK) * static_cast<std::size_t>(gemm_max_n() + 2 * kGemmMaxTile) *
+  return static_cast<std::size_t>(kGemmSpanK) * static_cast<std::size_t>(gemm_max_n() + 5 * kGemmMaxTile) *
              sizeof(double) +
          kGemmMaxM * sizeof(void*);
 }
@@ -35,6 +35,11 @@ inline std::size_t gemm_scratch_bytes() {
 // A block of C and the part of K to sum; m1 - m0 <= kGemmMaxM, n1 - n0 <= gemm_max_n. k0 is a multiple of kGemmSpanK.
 struct GemmRange {
   std::int64_t m0, m1, n0, n1, k0, k1;
+};
+
+// Rows of y and the part of K to sum of a matrix times a vector.
+struct VectorRange {
+  std::int64_t i0, i1, k0, k1;
 };
 
 // op(X)[i, j] is data[i * ld + j], or data[j * ld + i] if transposed.
@@ -73,8 +78,8 @@ struct GemmKernels {
   // Packs columns [n0, n1) of B (k x n); n0 is a multiple of 64. `to` holds packed_bytes(k, n), 64-byte aligned.
   std::size_t (*packed_bytes)(std::int64_t k, std::int64_t n);
   void (*pack)(const Matrix<T>& b, std::int64_t k, std::int64_t n0, std::int64_t n1, void* to);
-  // y[i] = sum over k of op(A)[i, k] x[k], i in [i0, i1), without packing: memory-bound.
-  void (*vector)(const Matrix<T>& a, const T* x, T* y, std::int64_t i0, std::int64_t i1, std::int64_t k);
+  // y[i] = sum over k in [k0, k1) of op(A)[i, k] x[k], i in [i0, i1), without packing: memory-bound.
+  void (*vector)(const Matrix<T>& a, const T* x, T* y, const VectorRange& range);
   // C[m0:m1, n0:n1] = epilogue(sum over s of parts[s * size + m * columns + n]), s ascending.
   void (*combine)(const T* parts, std::int64_t count, std::int64_t size, std::int64_t columns, T* c, std::int64_t ldc,
                   const GemmRange& range, const Epilogue<T>& epilogue);

@@ -32,7 +32,7 @@ void pack(const Matrix<T>& b, std::int64_t k, std::int64_t n0, std::int64_t n1, 
   for (std::int64_t j = n0; j < n1; j += W) {
     char* const panel = static_cast<char*>(to) + static_cast<std::size_t>(j / W) * Tile::b_bytes(k);
     for (std::int64_t k0 = 0; k0 < k; k0 += Tile::kSpan)
-      Tile::pack_b(columns, panel + Tile::b_bytes(k0), k0, k - k0 < Tile::kSpan ? k - k0 : Tile::kSpan, j,
+      Tile::pack_b(columns, panel + Tile::b_bytes(k0), 0, k0, k - k0 < Tile::kSpan ? k - k0 : Tile::kSpan, j,
                    static_cast<int>(n1 - j < W ? n1 - j : W));
   }
 }

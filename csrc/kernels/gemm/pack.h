@@ -8,33 +8,43 @@
 
 #include "kernels/gemm/gemm.h"
 #include "kernels/gemm/tile.h"
+#include "kernels/math.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
 
-// to[k * stride + r] = rows[r][k] for r < count and k < n, in 4 x 4 blocks transposed in registers. The last block of
-// rows overlaps the one before it.
+// One stage of a transposition: exchanges the S x S blocks off the diagonal of each pair of 2 S x 2 S.
+template <int S, class V, int... Lane>
+KCORE_INLINE void exchange_blocks(V& a, V& b, std::integer_sequence<int, Lane...>) {
+  constexpr int L = sizeof...(Lane);
+  const V low = __builtin_shufflevector(a, b, (Lane & S ? Lane - S + L : Lane)...);
+  b = __builtin_shufflevector(a, b, (Lane & S ? Lane + L : Lane + S)...);
+  a = low;
+}
+template <int S, class V, int L>
+KCORE_INLINE void exchange_stage(V (&v)[L]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < L; ++i)
+    if (!(i & S)) exchange_blocks<S>(v[i], v[i + S], std::make_integer_sequence<int, L>());
+  if constexpr (2 * S < L) exchange_stage<2 * S>(v);
+}
+
+// to[k * stride + r] = rows[r][k] for r < count and k < n, in squares transposed in registers: a square reads each
+// cache line of a row once. Writes whole vectors, the last ones first: up to kLanes - 1 elements beyond row `count` of
+// a column, which the next column or the caller overwrites.
 template <class T>
 void transpose_rows(T* to, std::int64_t stride, const T* const* rows, int count, std::int64_t n) {
+  constexpr int L = kLanes<T>;
   std::int64_t k = 0;
-  if (count >= 4) {
-    for (; k + 4 <= n; k += 4) {
-      for (int block = 0; block < count; block += 4) {
-        const int r = block + 4 <= count ? block : count - 4;
-        const Quad<T> a = *reinterpret_cast<const Quad<T>*>(rows[r] + k);
-        const Quad<T> b = *reinterpret_cast<const Quad<T>*>(rows[r + 1] + k);
-        const Quad<T> c = *reinterpret_cast<const Quad<T>*>(rows[r + 2] + k);
-        const Quad<T> d = *reinterpret_cast<const Quad<T>*>(rows[r + 3] + k);
-        const Quad<T> ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5),
-                      ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-        const Quad<T> cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5),
-                      cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-        T* y = to + k * stride + r;
-        *reinterpret_cast<Quad<T>*>(y) = __builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5);
-        *reinterpret_cast<Quad<T>*>(y + stride) = __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7);
-        *reinterpret_cast<Quad<T>*>(y + 2 * stride) = __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5);
-        *reinterpret_cast<Quad<T>*>(y + 3 * stride) = __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7);
-      }
+  for (; k + L <= n; k += L) {
+    for (int block = (count - 1) / L * L; block >= 0; block -= L) {
+      Vector<T> v[L];
+#pragma GCC unroll 16
+      for (int r = 0; r < L; ++r)
+        v[r] = *reinterpret_cast<const Vector<T>*>(rows[block + r < count ? block + r : count - 1] + k);
+      exchange_stage<1>(v);
+#pragma GCC unroll 16
+      for (int i = 0; i < L; ++i) *reinterpret_cast<Vector<T>*>(to + (k + i) * stride + block) = v[i];
     }
   }
   for (; k < n; ++k)
@@ -76,6 +86,20 @@ void clear_columns(T* to, std::int64_t count, int columns, int width) {
     for (int j = columns; j < width; ++j) to[k * width + j] = 0;
 }
 
+// Steps of K that a packer wants to pack of several neighbouring panels before it goes on: all, unless the panels meet
+// in the same cache lines. A multiple of kPackSteps.
+constexpr std::int64_t kPackSteps = 32;
+template <class Packer>
+std::int64_t steps_together(const Packer&, std::int64_t count) {
+  return count;
+}
+
+// Calls body(at, steps) for [0, count) in chunks.
+template <class Body>
+void for_chunks(std::int64_t chunk, std::int64_t count, Body&& body) {
+  for (std::int64_t at = 0; at < count; at += chunk) body(at, count - at < chunk ? count - at : chunk);
+}
+
 template <class T>
 struct MatrixRows {
   Matrix<T> a;
@@ -91,6 +115,11 @@ struct MatrixRows {
 };
 
 template <class T>
+std::int64_t steps_together(const MatrixRows<T>& pack, std::int64_t count) {
+  return pack.a.transposed ? kPackSteps : count;
+}
+
+template <class T>
 struct MatrixColumns {
   Matrix<T> b;
   void operator()(T* to, std::int64_t k, std::int64_t count, std::int64_t j, int columns, int width) const {
@@ -104,6 +133,11 @@ struct MatrixColumns {
     clear_columns(to, count, columns, width);
   }
 };
+
+template <class T>
+std::int64_t steps_together(const MatrixColumns<T>& pack, std::int64_t count) {
+  return pack.b.transposed ? count : kPackSteps;
+}
 
 }  // namespace
 }  // namespace kcore::kernels::KCORE_ISA

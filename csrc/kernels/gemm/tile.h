@@ -111,12 +111,15 @@ struct FmaTile {
   static constexpr int width_of(int columns) { return columns <= kLanes<T> ? kLanes<T> : kTileColumns<T>; }
 
   template <class Packer>
-  static void pack_a(const Packer& pack, void* to, std::int64_t i, int rows, std::int64_t k, std::int64_t count) {
-    pack(static_cast<T*>(to), i, rows, k, count);
+  static void pack_a(const Packer& pack, void* to, std::int64_t at, std::int64_t i, int rows, std::int64_t k,
+                     std::int64_t count) {
+    pack(static_cast<T*>(to) + at * rows, i, rows, k, count);
   }
   template <class Packer>
-  static void pack_b(const Packer& pack, void* to, std::int64_t k, std::int64_t count, std::int64_t j, int columns) {
-    pack(static_cast<T*>(to), k, count, j, columns, width_of(columns));
+  static void pack_b(const Packer& pack, void* to, std::int64_t at, std::int64_t k, std::int64_t count, std::int64_t j,
+                     int columns) {
+    const int width = width_of(columns);
+    pack(static_cast<T*>(to) + at * width, k, count, j, columns, width);
   }
   static void multiply(std::int64_t count, const void* a, int rows, const void* b, int columns, T* const* c,
                        std::int64_t n, bool add) {

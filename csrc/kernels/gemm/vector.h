@@ -25,25 +25,27 @@ T dot(const T* a, const T* x, std::int64_t n) {
   return total;
 }
 
-// Columns that weighted_rows sums at a time: they stay in L1 while the rows stream past.
-constexpr int kRowColumns = 512;
+// Columns that weighted_rows sums at a time: long runs of each row for the prefetchers, and sums that stay in L1.
+constexpr int kRowColumns = 2048;
 
-// y[j] = sum over k of x[k] b[k * ld + j], j < columns <= kRowColumns, in spans of K as a block does.
+// y[j] = sum over k in [k0, k1) of x[k] b[k * ld + j], j < columns <= kRowColumns, in spans of K as a block does.
 template <class T>
-void weighted_rows(const T* b, std::int64_t ld, const T* x, T* y, int columns, std::int64_t n) {
+void weighted_rows(const T* b, std::int64_t ld, const T* x, T* y, int columns, std::int64_t k0, std::int64_t k1) {
   for (int j = 0; j < columns; ++j) y[j] = 0;
-  for (std::int64_t k0 = 0; k0 < n; k0 += kGemmSpanK) {
-    const std::int64_t k1 = k0 + kGemmSpanK < n ? k0 + kGemmSpanK : n;
+  for (std::int64_t k = k0; k < k1;) {
+    const std::int64_t end = k + kGemmSpanK < k1 ? k + kGemmSpanK : k1;
     T sum[kRowColumns];
     for (int j = 0; j < columns; ++j) sum[j] = 0;
-    std::int64_t k = k0;
-    for (; k + 4 <= k1; k += 4) {
-      const T *const r0 = b + k * ld, *const r1 = r0 + ld, *const r2 = r1 + ld, *const r3 = r2 + ld;
+    for (; k + 8 <= end; k += 8) {
+      const T* const r = b + k * ld;
       const T x0 = x[k], x1 = x[k + 1], x2 = x[k + 2], x3 = x[k + 3];
+      const T x4 = x[k + 4], x5 = x[k + 5], x6 = x[k + 6], x7 = x[k + 7];
 #pragma omp simd
-      for (int j = 0; j < columns; ++j) sum[j] += (x0 * r0[j] + x1 * r1[j]) + (x2 * r2[j] + x3 * r3[j]);
+      for (int j = 0; j < columns; ++j)
+        sum[j] += ((x0 * r[j] + x1 * r[j + ld]) + (x2 * r[j + 2 * ld] + x3 * r[j + 3 * ld])) +
+                  ((x4 * r[j + 4 * ld] + x5 * r[j + 5 * ld]) + (x6 * r[j + 6 * ld] + x7 * r[j + 7 * ld]));
     }
-    for (; k < k1; ++k) {
+    for (; k < end; ++k) {
       const T *const row = b + k * ld, scale = x[k];
 #pragma omp simd
       for (int j = 0; j < columns; ++j) sum[j] += scale * row[j];
@@ -53,13 +55,15 @@ void weighted_rows(const T* b, std::int64_t ld, const T* x, T* y, int columns, s
 }
 
 template <class T>
-void vector_product(const Matrix<T>& a, const T* x, T* y, std::int64_t i0, std::int64_t i1, std::int64_t k) {
+void vector_product(const Matrix<T>& a, const T* x, T* y, const VectorRange& range) {
   if (!a.transposed) {
-    for (std::int64_t i = i0; i < i1; ++i) y[i] = dot(a.data + i * a.ld, x, k);
+    for (std::int64_t i = range.i0; i < range.i1; ++i)
+      y[i] = dot(a.data + i * a.ld + range.k0, x + range.k0, range.k1 - range.k0);
     return;
   }
-  for (std::int64_t i = i0; i < i1; i += kRowColumns)
-    weighted_rows(a.data + i, a.ld, x, y + i, static_cast<int>(i1 - i < kRowColumns ? i1 - i : kRowColumns), k);
+  for (std::int64_t i = range.i0; i < range.i1; i += kRowColumns)
+    weighted_rows(a.data + i, a.ld, x, y + i, static_cast<int>(range.i1 - i < kRowColumns ? range.i1 - i : kRowColumns),
+                  range.k0, range.k1);
 }
 
 }  // namespace
