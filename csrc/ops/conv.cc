@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "kernels/depthwise/depthwise.h"
+#include "ops/conv_direct.h"
 #include "ops/conv_shape.h"
-#include "ops/gemm.h"
 
 namespace kcore::ops {
 namespace {
@@ -15,15 +15,7 @@ using kernels::Epilogue;
 using kernels::GemmRange;
 using kernels::Matrix;
 using kernels::Patches;
-
-template <class T>
-const auto& conv_kernels() {
-  if constexpr (sizeof(T) == sizeof(double)) {
-    return kernels::conv().f64;
-  } else {
-    return kernels::conv().f32;
-  }
-}
+using kernels::Positions;
 
 template <class T>
 const auto& depthwise_kernels() {
@@ -53,11 +45,28 @@ Patches<T> input_patches(const ConvShape& s, const T* x, const TapOffsets& offse
   return p;
 }
 
+// Where positions of y lie.
+template <class T>
+Positions<T> output_positions(const ConvShape& s, T* y) {
+  const ConvAxis &D = s.axis[0], &H = s.axis[1], &W = s.axis[2];
+  return {y,
+          D.out * H.out * W.out * s.filters,
+          {D.out, H.out, W.out},
+          {H.out * W.out * s.filters, W.out * s.filters, s.filters}};
+}
+
 kernels::DepthwiseShape depthwise_shape(const ConvShape& s) {
   kernels::DepthwiseShape d{s.batch, s.channels, s.group_filters(), {}};
   for (int i = 0; i < 3; ++i)
     d.axis[i] = {s.axis[i].in, s.axis[i].out, s.axis[i].kernel, s.axis[i].stride, s.axis[i].dilation, s.axis[i].before};
   return d;
+}
+
+// Whether the direct way computes a convolution; a pointwise one is a plain product of matrices.
+template <class T>
+bool direct(const ConvShape& s) {
+  const auto& kernels = conv_kernels<T>();
+  return !s.pointwise() && (s.taps() * s.group_channels() < kernels.packed_k || s.group_filters() < kernels.packed_n);
 }
 
 // Nanoseconds that one row of pixels of a depthwise convolution takes, roughly.
@@ -78,6 +87,13 @@ void forward(const ConvShape& s, Run& c) {
   }
   const TapOffsets offsets(s);
   const std::int64_t gc = s.group_channels(), gf = s.group_filters();
+  if (direct<T>(s)) {
+    direct_product<T>(c, input_patches(s, x, offsets), s.batch, s.groups, gf, output_positions(s, y), {},
+                      [&](std::int64_t g, std::int64_t k, std::int64_t n0, std::int64_t n1, T* to) {
+                        conv_kernels<T>().direct.pack({kernel + g * gf, s.filters, false}, k, n0, n1, to);
+                      });
+    return;
+  }
   const GemmPlan plan(s.positions(), gf, s.taps() * gc, s.groups);
   run_gemm(c, plan, y, gf, s.filters,
            [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, const Epilogue<T>& epilogue,
@@ -121,7 +137,7 @@ void input_grad_of_phase(const ConvShape& s, const Phase* const (&phase)[3], Run
   const std::int64_t gc = s.group_channels(), gf = s.group_filters();
   Patches<T> patches{dy, s.filters, gf, {}};
   kernels::FlippedKernel<T> flipped{kernel, s.filters, gc, gf, {}, {}, {}};
-  kernels::Positions<T> dx{c.output<T>(0), s.axis[0].in * s.axis[1].in * s.axis[2].in * s.channels, {}, {}};
+  Positions<T> dx{c.output<T>(0), s.axis[0].in * s.axis[1].in * s.axis[2].in * s.channels, {}, {}};
   std::int64_t taps = 1, rows = s.batch, step = s.channels;
   for (int i = 2; i >= 0; --i) {
     const Phase& p = *phase[i];
@@ -136,6 +152,15 @@ void input_grad_of_phase(const ConvShape& s, const Phase* const (&phase)[3], Run
     step *= s.axis[i].in;
     taps *= count;
     rows *= p.count;
+  }
+  if (direct<T>(s)) {
+    direct_product<T>(c, patches, s.batch, s.groups, gc, dx, {},
+                      [&](std::int64_t g, std::int64_t k, std::int64_t n0, std::int64_t n1, T* to) {
+                        auto kernel_g = flipped;
+                        kernel_g.kernel += g * gf;
+                        conv_kernels<T>().direct.pack_flipped(kernel_g, k, n0, n1, to);
+                      });
+    return;
   }
   const GemmPlan plan(rows, gc, taps * gf, s.groups, false);
   run_gemm(
@@ -199,6 +224,9 @@ void kernel_grad(const ConvShape& s, Run& c) {
   const T *const x = c.input<T>(0), *const dy = c.input<T>(1);
   const TapOffsets offsets(s);
   const std::int64_t gc = s.group_channels(), gf = s.group_filters();
+  if (direct<T>(s))
+    return direct_kernel_grad<T>(c, input_patches(s, x, offsets), s.batch, s.groups, gf, output_positions(s, dy),
+                                 c.output<T>(0));
   const GemmPlan plan(s.taps() * gc, gf, s.positions(), s.groups);
   run_gemm(c, plan, c.output<T>(0), gf, s.filters,
            [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, const Epilogue<T>& epilogue,

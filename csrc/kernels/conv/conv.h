@@ -1,4 +1,4 @@
-// Convolutions as matrix products whose packing gathers: no patch matrix is ever stored. Serial, one block at a time.
+// Convolutions as matrix products that gather: no patch matrix is ever stored. Serial, one block at a time.
 //
 // The patch matrix P of an image has a row for each position of a window (batch, d, h, w) and a column for each pair of
 // a tap and a channel: P[(n, p), (t, c)] = image[n, p * step + offset[t], c] in each of three spatial dimensions, and
@@ -7,6 +7,11 @@
 //   input grad   dx = P(dy) kernel transposed      once per phase (residue of the coordinate modulo the stride): step 1
 //   kernel grad  dkernel = P(x) transposed dy
 // The layout is channels last throughout, and one- and two-dimensional images have leading dimensions of one.
+//
+// There are two ways. The packed one is the GEMM's, with packers that gather: for micro-tiles that want their operands
+// in a format of their own. The direct one takes a box of positions at a time. What they see of the image is copied
+// with its padding to a slab (or read in place where no tap leaves the image), in which every tap lies at a fixed
+// distance from its position: the micro-tile then reads P from there, with nothing to pack and no borders.
 #pragma once
 
 #include "kernels/gemm/gemm.h"
@@ -49,8 +54,56 @@ struct Positions {
   std::int64_t image_stride, count[3], steps[3];
 };
 
+// A box of positions: images, then three spatial axes.
+struct Box {
+  std::int64_t begin[4], count[4];
+};
+
+// Where boxes of positions find their pixels; the same for all boxes of a call. Strides are in elements.
+struct Slab {
+  bool copied;                // or the image itself
+  std::int64_t image_stride;  // from one image to the next
+  std::int64_t pixel_stride[3], position_stride[3];
+  std::int64_t source_step[3];  // pixels of the image from one pixel of the slab to the next
+  std::int64_t reach[3];        // pixels of the slab that a position sees, from first to last
+  std::int64_t elements;        // to copy at most, rounded up to whole cache lines
+  const std::int64_t* taps;     // the distance of each tap from its position
+  // Columns of P whose pixels are neighbours in memory: `runs` runs of `run` columns; run i starts at tap i * run_taps.
+  std::int64_t runs, run, run_taps;
+};
+
+// A share of a kernel's gradient: row (t, c) is at data + t * tap_stride + c * channel_stride.
+template <class T>
+struct KernelShare {
+  T* data;
+  std::int64_t tap_stride, channel_stride;
+};
+
+inline constexpr std::int64_t kConvPanel = 32;  // the direct way cuts columns of B at multiples of this
+
+// The direct way. scratch is 64-byte aligned.
+template <class T>
+struct DirectConvKernels {
+  // Columns [n0, n1) of B (k x n) in the order in which `product` reads them, to to + n0 * k. There is room for columns
+  // up to the next multiple of kConvPanel.
+  void (*pack)(const Matrix<T>& b, std::int64_t k, std::int64_t n0, std::int64_t n1, T* to);
+  void (*pack_flipped)(const FlippedKernel<T>& b, std::int64_t k, std::int64_t n0, std::int64_t n1, T* to);
+  // Columns [n0, n1) of the rows of y that belong to a box: y = epilogue(P B), where the residual has the layout of y.
+  // scratch: the slab's elements and two pointers for each position.
+  void (*product)(const Patches<T>& x, const Slab& slab, const T* packed_b, const Positions<T>& y, const Box& box,
+                  std::int64_t n0, std::int64_t n1, const Epilogue<T>& epilogue, void* scratch);
+  // The share of a box of positions in columns [0, n) of P transposed dy, set or added. scratch: the slab's elements,
+  // those of dy with n rounded up to kConvPanel, and two pointers for each row of positions.
+  void (*kernel_grad)(const Patches<T>& x, const Slab& slab, const Positions<const T>& dy, std::int64_t n,
+                      const KernelShare<T>& dkernel, const Box& box, bool add, void* scratch);
+};
+
+// The packed way.
 template <class T>
 struct ConvKernels {
+  // It is taken for kernels of at least packed_k taps times channels and packed_n filters.
+  std::int64_t packed_k, packed_n;
+  DirectConvKernels<T> direct;
   // Rows of the range are positions, columns are filters, k runs over (tap, channel). scratch: gemm_scratch_bytes().
   void (*forward)(const Patches<T>& x, const Matrix<T>& kernel, T* y, std::int64_t ldy, const GemmRange& range,
                   const Epilogue<T>& epilogue, void* scratch);

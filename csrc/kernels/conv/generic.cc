@@ -1,5 +1,7 @@
 // The convolution family compiled for one ISA: the GEMM's loops with packers that gather.
+#include "kernels/conv/kernel_grad.h"
 #include "kernels/conv/patches.h"
+#include "kernels/conv/product.h"
 #include "kernels/gemm/block.h"
 
 namespace kcore::kernels::KCORE_ISA {
@@ -29,8 +31,18 @@ void kernel_grad(const Patches<T>& x, const Matrix<T>& dy, T* dkernel, std::int6
                    epilogue, scratch);
 }
 
+// FMAs never gain by packing. The scalar kernels pack all the same, so that every machine can test that way.
+constexpr std::int64_t kPackedFrom = kVectorBytes > 16 ? std::int64_t{1} << 62 : 0;
+
 template <class T>
-constexpr ConvKernels<T> kKernels = {forward<FmaTile<T>, T>, input_grad<FmaTile<T>, T>, kernel_grad<FmaTile<T>, T>};
+constexpr DirectConvKernels<T> kDirect = {pack<T>, pack_flipped<T>, product<T>, direct_kernel_grad<T>};
+template <class T>
+constexpr ConvKernels<T> kKernels = {kPackedFrom,
+                                     kPackedFrom,
+                                     kDirect<T>,
+                                     forward<FmaTile<T>, T>,
+                                     input_grad<FmaTile<T>, T>,
+                                     kernel_grad<FmaTile<T>, T>};
 
 }  // namespace
 

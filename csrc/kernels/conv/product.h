@@ -1,0 +1,186 @@
+// Rows of P times B: the forward pass and the input gradient.
+//
+// The micro-tile is the GEMM's, but it reads A in place: element (r, k) is rows[r][displacement of k's run + k], with a
+// pointer for each row. An A read by 14 rows x 32 columns would be packed at the cost of one multiply-add in 32; one
+// read for 16 columns only, one in 4.
+#pragma once
+
+#include "kernels/conv/patches.h"
+#include "kernels/conv/slab.h"
+#include "kernels/gemm/epilogue.h"
+
+namespace kcore::kernels::KCORE_ISA {
+namespace {
+
+// Rows of a tile of one vector of columns: as many accumulators as a tile of kTileVectors has.
+constexpr int kNarrowRows = kTileRows * kTileVectors;
+
+// The columns of P that a tile sums over.
+struct Runs {
+  const std::int64_t* displacements;
+  std::int64_t step, count, length;
+};
+
+// Not by an initializer: the compiler would clear an array in memory as well.
+template <class T, int R, int V>
+void clear_tile(Vector<T> (&sum)[R][V]) {
+#pragma GCC unroll 32
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) sum[r][v] = Vector<T>{};
+}
+
+template <class T, int R, int V>
+void store_tile(Vector<T> (&sum)[R][V], T* const* c, std::int64_t n, int columns, bool add) {
+  constexpr int L = kLanes<T>;
+  if (columns == V * L) {
+#pragma GCC unroll 32
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) {
+        Vector<T>* const y = reinterpret_cast<Vector<T>*>(c[r] + n + v * L);
+        *y = add ? *y + sum[r][v] : sum[r][v];
+      }
+    return;
+  }
+  T rows[R][V * L];
+#pragma GCC unroll 32
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) *reinterpret_cast<Vector<T>*>(rows[r] + v * L) = sum[r][v];
+#pragma GCC unroll 1
+  for (int r = 0; r < R; ++r) {
+    T* const y = c[r] + n;
+#pragma GCC unroll 1
+    for (int j = 0; j < columns; ++j) y[j] = add ? y[j] + rows[r][j] : rows[r][j];
+  }
+}
+
+// c[r][n + j] = or += sum over runs i and k of rows[r][displacements[i * step] + k] b[(i * length + k) * V * lanes +
+// j].
+template <class T, int R, int V>
+void product_tile(const Runs& runs, const T* const* rows, const T* b, T* const* c, std::int64_t n, int columns,
+                  bool add) {
+  constexpr int L = kLanes<T>, U = V == 1 ? 2 : 1;  // a pointer loaded serves U columns of P
+  Vector<T> sum[R][V];
+  clear_tile<T, R, V>(sum);
+  const std::int64_t* displacement = runs.displacements;
+  for (std::int64_t i = 0; i < runs.count; ++i, displacement += runs.step) {
+    std::int64_t k = *displacement;
+    const std::int64_t end = k + runs.length;
+    for (; k + U <= end; k += U, b += U * V * L) {
+      Vector<T> bv[U][V];
+#pragma GCC unroll 2
+      for (int u = 0; u < U; ++u)
+#pragma GCC unroll 2
+        for (int v = 0; v < V; ++v) bv[u][v] = *reinterpret_cast<const Vector<T>*>(b + (u * V + v) * L);
+#pragma GCC unroll 32
+      for (int r = 0; r < R; ++r) {
+        const T* const a = rows[r] + k;
+#pragma GCC unroll 2
+        for (int u = 0; u < U; ++u)
+#pragma GCC unroll 2
+          for (int v = 0; v < V; ++v) sum[r][v] += a[u] * bv[u][v];
+      }
+    }
+    if constexpr (U > 1)
+      for (; k < end; ++k, b += V * L) {
+        const Vector<T> bv = *reinterpret_cast<const Vector<T>*>(b);
+#pragma GCC unroll 32
+        for (int r = 0; r < R; ++r) sum[r][0] += rows[r][k] * bv;
+      }
+  }
+  store_tile<T, R, V>(sum, c, n, columns, add);
+}
+
+template <class T>
+using ProductTile = void (*)(const Runs& runs, const T* const* rows, const T* b, T* const* c, std::int64_t n,
+                             int columns, bool add);
+
+// One instance for each number of rows, so that a box's positions divide evenly into panels.
+template <class T>
+struct ProductTiles {
+  ProductTile<T> narrow[kNarrowRows], wide[kTileRows];
+};
+template <class T, int... R, int... S>
+constexpr ProductTiles<T> product_tiles(std::integer_sequence<int, R...>, std::integer_sequence<int, S...>) {
+  return {{product_tile<T, R + 1, 1>...}, {product_tile<T, S + 1, kTileVectors>...}};
+}
+template <class T>
+constexpr ProductTiles<T> kProductTiles =
+    product_tiles<T>(std::make_integer_sequence<int, kNarrowRows>(), std::make_integer_sequence<int, kTileRows>());
+
+// Columns of P summed at a time: their part of a panel of B stays in L2 while the rows of the box pass.
+constexpr std::int64_t kSpan = 768;
+
+// Panels of kTileColumns columns, each over all of K; one of a single vector where no more columns are left.
+template <class T, class Packer>
+void pack_panels(const Packer& packer, std::int64_t k, std::int64_t n0, std::int64_t n1, T* to) {
+  constexpr int L = kLanes<T>, W = kTileColumns<T>;
+  static_assert(kConvPanel % W == 0);
+  for (std::int64_t n = n0; n < n1; n += W) {
+    const int columns = static_cast<int>(n1 - n < W ? n1 - n : W);
+    packer(to + n * k, 0, k, n, columns, columns <= L ? L : W);
+  }
+}
+
+template <class T>
+void pack(const Matrix<T>& b, std::int64_t k, std::int64_t n0, std::int64_t n1, T* to) {
+  pack_panels(MatrixColumns<T>{b}, k, n0, n1, to);
+}
+
+template <class T>
+void pack_flipped(const FlippedKernel<T>& b, std::int64_t k, std::int64_t n0, std::int64_t n1, T* to) {
+  pack_panels(FlippedColumns<T>{b}, k, n0, n1, to);
+}
+
+template <class T>
+void product(const Patches<T>& x, const Slab& slab, const T* packed_b, const Positions<T>& y, const Box& box,
+             std::int64_t n0, std::int64_t n1, const Epilogue<T>& epilogue, void* scratch) {
+  constexpr int L = kLanes<T>, W = kTileColumns<T>;
+  T* const memory = static_cast<T*>(scratch);
+  const T** const rows = reinterpret_cast<const T**>(memory + slab.elements);
+  const std::int64_t m = box.count[0] * box.count[1] * box.count[2] * box.count[3];
+  T** const out = reinterpret_cast<T**>(memory + slab.elements) + m;
+
+  const std::int64_t k = slab.runs * slab.run;
+  const T* const origin = k > 0 ? fill_slab(x, slab, box, memory) : memory;
+  T* const to = position_at(y, box);
+  std::int64_t i = 0;
+  for_rows(box, [&](std::int64_t n, std::int64_t d, std::int64_t h) {
+    const T* from = origin + n * slab.image_stride + d * slab.position_stride[0] + h * slab.position_stride[1];
+    T* at = to + n * y.image_stride + d * y.steps[0] + h * y.steps[1];
+    for (std::int64_t w = 0; w < box.count[3]; ++w, ++i, from += slab.position_stride[2], at += y.steps[2])
+      rows[i] = from, out[i] = at;
+  });
+
+  const auto finish = [&](std::int64_t first, std::int64_t count) {
+    for (std::int64_t r = first; r < first + count; ++r) finish_row(epilogue, out[r], out[r] - y.data, n0, n1);
+  };
+  if (k == 0) {  // a phase of an input gradient that no tap reaches
+    for (i = 0; i < m; ++i) clear(out[i] + n0, n1 - n0);
+    if (!epilogue.empty()) finish(0, m);
+    return;
+  }
+  const std::int64_t runs_at_once = slab.run < kSpan ? kSpan / slab.run : 1;
+  for (std::int64_t run = 0; run < slab.runs; run += runs_at_once) {
+    const std::int64_t left = slab.runs - run;
+    const Runs runs{slab.taps + run * slab.run_taps, slab.run_taps, left < runs_at_once ? left : runs_at_once,
+                    slab.run};
+    for (std::int64_t n = n0; n < n1; n += W) {
+      const int columns = static_cast<int>(n1 - n < W ? n1 - n : W);
+      const bool narrow = columns <= L;
+      const T* const b = packed_b + n * k + run * slab.run * (narrow ? L : W);
+      const std::int64_t most = narrow ? kNarrowRows : kTileRows, panels = (m + most - 1) / most;
+      for (std::int64_t p = 0; p < panels; ++p) {
+        const std::int64_t row = p * m / panels, count = (p + 1) * m / panels - row;
+        const ProductTile<T> tile = (narrow ? kProductTiles<T>.narrow : kProductTiles<T>.wide)[count - 1];
+        tile(runs, rows + row, b, out + row, n, columns, run > 0);
+        if (left <= runs_at_once && n + W >= n1 && !epilogue.empty()) finish(row, count);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace kcore::kernels::KCORE_ISA

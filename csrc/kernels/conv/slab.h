@@ -1,0 +1,81 @@
+// Filling a slab: the pixels that a box of positions sees, with zeros for those outside the image.
+#pragma once
+
+#include "kernels/conv/patches.h"
+
+namespace kcore::kernels::KCORE_ISA {
+namespace {
+
+template <class T>
+void clear(T* to, std::int64_t count) {
+  __builtin_memset(to, 0, static_cast<std::size_t>(count) * sizeof(T));
+}
+
+// `pixels` pixels of a row of the image, of which only those at x in [0, extent) exist; x = first + i * step.
+template <class T>
+void copy_row(T* to, std::int64_t to_stride, const T* row, std::int64_t from_stride, std::int64_t channels,
+              std::int64_t first, std::int64_t step, std::int64_t extent, std::int64_t pixels) {
+  std::int64_t low = first < 0 ? (-first + step - 1) / step : 0;
+  std::int64_t high = first < extent ? (extent - first + step - 1) / step : 0;
+  if (high > pixels) high = pixels;
+  if (low > high) low = high;
+  clear(to, low * to_stride);
+  const T* from = row + (first + low * step) * from_stride;
+  if (step == 1 && to_stride == channels && from_stride == channels) {
+    __builtin_memcpy(to + low * to_stride, from, static_cast<std::size_t>((high - low) * channels) * sizeof(T));
+  } else {
+    for (std::int64_t i = low; i < high; ++i, from += step * from_stride) {
+      T* const pixel = to + i * to_stride;
+      for (std::int64_t c = 0; c < channels; ++c) pixel[c] = from[c];
+    }
+  }
+  clear(to + high * to_stride, (pixels - high) * to_stride);
+}
+
+// Copies what the box sees to `memory` unless it may stay where it is; returns the first tap of the box's first
+// position.
+template <class T>
+const T* fill_slab(const Patches<T>& x, const Slab& slab, const Box& box, T* memory) {
+  const PatchAxis &D = x.axis[0], &H = x.axis[1], &W = x.axis[2];
+  std::int64_t first[3], pixels[3];
+  for (int i = 0; i < 3; ++i) {
+    first[i] = box.begin[i + 1] * x.axis[i].step + x.axis[i].offsets[0];
+    const std::int64_t step = slab.source_step[i] == 1 ? x.axis[i].step : 1;  // pixels of the slab per position
+    pixels[i] = (box.count[i + 1] - 1) * step + slab.reach[i];
+  }
+  const auto row_at = [&](std::int64_t n, std::int64_t d, std::int64_t h) {
+    return x.image + ((n * D.extent + d) * H.extent + h) * W.extent * x.pixel_stride;
+  };
+  if (!slab.copied) return row_at(box.begin[0], first[0], first[1]) + first[2] * x.pixel_stride;
+  for (std::int64_t n = 0; n < box.count[0]; ++n)
+    for (std::int64_t i = 0; i < pixels[0]; ++i)
+      for (std::int64_t j = 0; j < pixels[1]; ++j) {
+        const std::int64_t d = first[0] + i * slab.source_step[0], h = first[1] + j * slab.source_step[1];
+        T* const to = memory + n * slab.image_stride + i * slab.pixel_stride[0] + j * slab.pixel_stride[1];
+        if (inside(d, D.extent) && inside(h, H.extent)) {
+          copy_row(to, slab.pixel_stride[2], row_at(box.begin[0] + n, d, h), x.pixel_stride, x.channels, first[2],
+                   slab.source_step[2], W.extent, pixels[2]);
+        } else {
+          clear(to, pixels[2] * slab.pixel_stride[2]);
+        }
+      }
+  return memory;
+}
+
+// Calls body(n, d, h), each counted from the box's beginning.
+template <class Body>
+void for_rows(const Box& box, const Body& body) {
+  for (std::int64_t n = 0; n < box.count[0]; ++n)
+    for (std::int64_t d = 0; d < box.count[1]; ++d)
+      for (std::int64_t h = 0; h < box.count[2]; ++h) body(n, d, h);
+}
+
+template <class T>
+T* position_at(const Positions<T>& y, const Box& box) {
+  T* at = y.data + box.begin[0] * y.image_stride;
+  for (int i = 0; i < 3; ++i) at += box.begin[i + 1] * y.steps[i];
+  return at;
+}
+
+}  // namespace
+}  // namespace kcore::kernels::KCORE_ISA

@@ -1,0 +1,130 @@
+// The direct way of a convolution (kernels/conv/conv.h): how its work is split.
+#pragma once
+
+#include "ops/conv_boxes.h"
+#include "ops/gemm.h"
+
+namespace kcore::ops {
+
+template <class T>
+const kernels::ConvKernels<T>& conv_kernels() {
+  if constexpr (sizeof(T) == sizeof(double)) {
+    return kernels::conv().f64;
+  } else {
+    return kernels::conv().f32;
+  }
+}
+
+// Tasks that keep many cores busy; the least positions of a box that pay for reading a panel of B from L2, and the
+// most.
+inline constexpr std::int64_t kConvTasks = 16, kLeastPositions = 256, kMostPositions = 1024;
+
+inline std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
+
+// Multiply-adds per nanosecond of a core, roughly.
+inline double product_cost(std::int64_t m, std::int64_t n, std::int64_t k) {
+  return 0.02 * static_cast<double>(m) * static_cast<double>(round_up(n, 16)) * static_cast<double>(k + 4);
+}
+
+// y = epilogue(P B) for each group, whose patches are x.channels and whose columns n elements further on.
+// pack(g, n0, n1, to) packs columns of a group's B.
+template <class T, class Pack>
+void direct_product(Run& c, const kernels::Patches<T>& x, std::int64_t images, std::int64_t groups, std::int64_t n,
+                    const kernels::Positions<T>& y, const kernels::Epilogue<T>& epilogue, Pack&& pack) {
+  const auto& kernels = conv_kernels<T>().direct;
+  const std::int64_t positions = images * x.axis[0].positions * x.axis[1].positions * x.axis[2].positions;
+  const ConvBoxes boxes(x.axis, images, x.channels, x.pixel_stride,
+                        std::clamp(positions * groups / kConvTasks, kLeastPositions, kMostPositions));
+  const std::int64_t k = boxes.slab.runs * boxes.slab.run;
+
+  // B of a group is packed once, for all boxes.
+  const std::int64_t b_size = k * round_up(n, kernels::kConvPanel),
+                     panels = round_up(n, kernels::kConvPanel) / kernels::kConvPanel;
+  T* const packed = c.scratch<T>(groups * b_size + 1);
+  parallel_ranges(groups * panels, grain_for(0.5 * static_cast<double>(k * kernels::kConvPanel + 1)),
+                  [&](std::int64_t begin, std::int64_t end) {
+                    for (std::int64_t i = begin; i < end; ++i) {
+                      const std::int64_t g = i / panels, n0 = i % panels * kernels::kConvPanel;
+                      pack(g, k, n0, std::min(n, n0 + kernels::kConvPanel), packed + g * b_size);
+                    }
+                  });
+
+  std::int64_t columns = panels;  // of a task, in panels
+  while (columns > 1 && groups * boxes.size() * ((panels + columns - 1) / columns) < kConvTasks)
+    columns = (columns + 1) / 2;
+  const std::int64_t cuts = (panels + columns - 1) / columns;
+  const std::size_t scratch_bytes = static_cast<std::size_t>(boxes.slab.elements) * sizeof(T) +
+                                    static_cast<std::size_t>(2 * boxes.positions()) * sizeof(T*);
+  const double cost = product_cost(boxes.positions(), columns * kernels::kConvPanel, k);
+  parallel_ranges(groups * boxes.size() * cuts, grain_for(cost), [&](std::int64_t begin, std::int64_t end) {
+    void* const scratch = thread_scratch(scratch_bytes);
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t g = i / cuts / boxes.size(), n0 = i % cuts * columns * kernels::kConvPanel;
+      auto x_g = x;
+      auto y_g = y;
+      auto epilogue_g = epilogue;
+      x_g.image += g * x.channels, y_g.data += g * n;
+      if (epilogue.bias) epilogue_g.bias += g * n;
+      if (epilogue.residual) epilogue_g.residual += g * n;
+      kernels.product(x_g, boxes.slab, packed + g * b_size, y_g, boxes[i / cuts % boxes.size()], n0,
+                      std::min(n, n0 + columns * kernels::kConvPanel), epilogue_g, scratch);
+    }
+  });
+}
+
+// dkernel (taps, channels, groups * n) = P transposed dy for each group.
+template <class T>
+void direct_kernel_grad(Run& c, const kernels::Patches<T>& x, std::int64_t images, std::int64_t groups, std::int64_t n,
+                        const kernels::Positions<const T>& dy, T* dkernel) {
+  const auto& kernels = conv_kernels<T>().direct;
+  const std::int64_t taps = x.axis[0].taps * x.axis[1].taps * x.axis[2].taps, filters = groups * n;
+  const std::int64_t positions = images * x.axis[0].positions * x.axis[1].positions * x.axis[2].positions;
+  if (positions == 0) return std::fill(dkernel, dkernel + taps * x.channels * filters, T(0));
+
+  // Blocks of the result, of channels and filters: what a box needs of x and dy stays in L2.
+  std::int64_t channels = std::min<std::int64_t>(x.channels, 128), columns = std::min<std::int64_t>(n, 256);
+  const auto blocks = [&] { return groups * ((x.channels + channels - 1) / channels) * ((n + columns - 1) / columns); };
+  while (blocks() < kConvTasks && (channels > 64 || columns > 64))
+    if (columns > channels) {
+      columns = round_up(columns / 2, 32);
+    } else {
+      channels = (channels + 1) / 2;
+    }
+  const std::int64_t cuts_c = (x.channels + channels - 1) / channels, cuts_n = (n + columns - 1) / columns;
+  const ConvBoxes boxes(x.axis, images, channels, x.pixel_stride, 512);
+  // Where these are few, the boxes are shared out in parts, whose results are added in order.
+  const std::int64_t wanted =
+      std::min((kConvTasks + blocks() - 1) / blocks(), std::max<std::int64_t>(1, positions / 512));
+  const std::int64_t per_part = (boxes.size() + wanted - 1) / wanted, parts = (boxes.size() + per_part - 1) / per_part;
+  const std::int64_t size = taps * x.channels * filters;
+  T* const partial = parts > 1 ? c.scratch<T>(parts * size) : dkernel;
+
+  const std::size_t scratch_bytes =
+      static_cast<std::size_t>(boxes.slab.elements + boxes.positions() * round_up(columns, kernels::kConvPanel)) *
+          sizeof(T) +
+      static_cast<std::size_t>(2 * boxes.rows()) * sizeof(T*);
+  const double cost = product_cost(boxes.positions() * per_part, columns, taps * channels);
+  parallel_ranges(parts * groups * cuts_c * cuts_n, grain_for(cost), [&](std::int64_t begin, std::int64_t end) {
+    void* const scratch = thread_scratch(scratch_bytes);
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t n0 = i % cuts_n * columns, c0 = i / cuts_n % cuts_c * channels;
+      const std::int64_t g = i / cuts_n / cuts_c % groups, part = i / cuts_n / cuts_c / groups;
+      auto x_g = x;
+      auto dy_g = dy;
+      x_g.image += g * x.channels + c0, x_g.channels = std::min(channels, x.channels - c0);
+      dy_g.data += g * n + n0;
+      const kernels::KernelShare<T> share{partial + part * size + c0 * filters + g * n + n0, x.channels * filters,
+                                          filters};
+      for (std::int64_t b = part * per_part; b < std::min(boxes.size(), (part + 1) * per_part); ++b)
+        kernels.kernel_grad(x_g, boxes.slab, dy_g, std::min(columns, n - n0), share, boxes[b], b > part * per_part,
+                            scratch);
+    }
+  });
+  if (parts == 1) return;
+  const std::int64_t rows = taps * x.channels;
+  parallel_ranges(rows, grain_for(0.3 * static_cast<double>(filters * parts)), [&](std::int64_t i0, std::int64_t i1) {
+    gemm_kernels<T>().combine(partial, parts, size, filters, dkernel, filters, {i0, i1, 0, filters, 0, 0}, {});
+  });
+}
+
+}  // namespace kcore::ops
