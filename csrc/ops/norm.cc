@@ -87,22 +87,28 @@ void require_epsilon(const Infer& c, double epsilon) {
             "expected a finite epsilon of at least 0, received ", epsilon);
 }
 
+// Parameters and statistics of bfloat16 arrays are float32: 8 bits would not tell means apart.
+DType parameter_dtype(const Infer& c) { return c.dtype(0) == DType::bfloat16 ? DType::float32 : c.dtype(0); }
+
+// The parameters and statistics among the inputs, those that are given.
 void require_vectors(Infer& c, std::initializer_list<int> inputs, const Shape& shape) {
-  for (int i : inputs)
-    if (c.has(i)) c.require_shape(i, shape);
+  for (int i : inputs) {
+    if (!c.has(i)) continue;
+    c.require_dtype(i, parameter_dtype(c));
+    c.require_shape(i, shape);
+  }
 }
 
 }  // namespace
 
 void infer(const batch_norm_train& op, Infer& c) {
   c.require_floating(0);
-  c.require_same_dtype();
   require_epsilon(c, op.epsilon);
   const Shape channels{channels_of(c, 0)};
   require_vectors(c, {1, 2}, channels);
   c.out(c.in(0));
-  c.out(c.dtype(0), channels);
-  c.out(c.dtype(0), channels);
+  c.out(parameter_dtype(c), channels);
+  c.out(parameter_dtype(c), channels);
 }
 void run(const batch_norm_train& op, Run& c) {
   for_floating(c.dtype(0), [&](auto zero) {
@@ -151,14 +157,14 @@ void run(const batch_norm_train& op, Run& c) {
 
 void infer(const batch_norm_grad& op, Infer& c) {
   c.require_floating(0);
-  c.require_same_dtype();
+  c.require_dtype(0, c.dtype(1));
   require_epsilon(c, op.epsilon);
   const Shape channels{channels_of(c, 1)};
   c.require_shape(0, c.shape(1));
   require_vectors(c, {2, 3, 4}, channels);
   c.out(c.in(1));
-  c.out(c.dtype(0), channels);
-  c.out(c.dtype(0), channels);
+  c.out(parameter_dtype(c), channels);
+  c.out(parameter_dtype(c), channels);
 }
 void run(const batch_norm_grad& op, Run& c) {
   for_floating(c.dtype(0), [&](auto zero) {
@@ -208,7 +214,6 @@ void run(const batch_norm_grad& op, Run& c) {
 
 void infer(const batch_norm_inference& op, Infer& c) {
   c.require_floating(0);
-  c.require_same_dtype();
   require_epsilon(c, op.epsilon);
   require_vectors(c, {1, 2, 3, 4}, Shape{channels_of(c, 0)});
   c.out(c.in(0));
@@ -253,14 +258,13 @@ std::int64_t rows_per_block(std::int64_t n) { return std::clamp<std::int64_t>(kG
 
 void infer(const layer_norm& op, Infer& c) {
   c.require_floating(0);
-  c.require_same_dtype();
   const Shape& x = c.shape(0);
   const int split = split_of(op, c, 0);
   require_vectors(c, {1, 2}, part_of(x, split, x.rank()));
   c.require(x.count(split, x.rank()) > 0, "expected at least one element to normalize, received x of shape ", x);
   c.out(c.in(0));
-  c.out(c.dtype(0), part_of(x, 0, split));
-  c.out(c.dtype(0), part_of(x, 0, split));
+  c.out(parameter_dtype(c), part_of(x, 0, split));
+  c.out(parameter_dtype(c), part_of(x, 0, split));
 }
 void run(const layer_norm& op, Run& c) {
   for_floating(c.dtype(0), [&](auto zero) {
@@ -275,7 +279,7 @@ void run(const layer_norm& op, Run& c) {
 
 void infer(const layer_norm_grad& op, Infer& c) {
   c.require_floating(0);
-  c.require_same_dtype();
+  c.require_dtype(0, c.dtype(1));
   const Shape& x = c.shape(1);
   const int split = split_of(op, c, 1);
   const Shape normalized = part_of(x, split, x.rank());
@@ -283,8 +287,8 @@ void infer(const layer_norm_grad& op, Infer& c) {
   require_vectors(c, {2}, normalized);
   require_vectors(c, {3, 4}, part_of(x, 0, split));
   c.out(c.in(1));
-  c.out(c.dtype(0), normalized);
-  c.out(c.dtype(0), normalized);
+  c.out(parameter_dtype(c), normalized);
+  c.out(parameter_dtype(c), normalized);
 }
 void run(const layer_norm_grad& op, Run& c) {
   for_floating(c.dtype(0), [&](auto zero) {

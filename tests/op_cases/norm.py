@@ -1,5 +1,7 @@
 """Batch and layer normalization against their formulas in float64."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from .case import Case, normal, positive
@@ -110,3 +112,13 @@ CASES += [
         **_blocks,
     ),
 ]
+
+# Parameters and statistics are float32 beside bfloat16.
+WIDE = {
+    "batch_norm_train": (1, 2),
+    "batch_norm_grad": (2, 3, 4),
+    "batch_norm_inference": (1, 2, 3, 4),
+    "layer_norm": (1, 2),
+    "layer_norm_grad": (2, 3, 4),
+}
+CASES = [replace(case, wide=WIDE[case.op]) for case in CASES]

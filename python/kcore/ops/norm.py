@@ -9,13 +9,15 @@ from typing import Any
 from kcore.autograd import Tensor, apply, config, vjp, vjp_of
 from kcore.ops import elementwise as ew
 from kcore.ops import reduce
-from kcore.ops.operands import as_float, as_tensor, cast_to, normalize_axis
+from kcore.ops.operands import as_float, as_tensor, cast_to, normalize_axis, widened
 from kcore.ops.public import public
 from kcore.ops.shape import broadcast_to, moveaxis, reshape
 
 
 def _like(x: Tensor, *vectors: Any) -> list[Tensor | None]:
-    return [None if v is None else cast_to(as_tensor(v), x.dtype) for v in vectors]
+    """Parameters and statistics as the ops want them beside x: float32 for bfloat16."""
+    dtype = "float32" if x.dtype == "bfloat16" else x.dtype
+    return [None if v is None else cast_to(as_tensor(v), dtype) for v in vectors]
 
 
 @public
@@ -83,15 +85,15 @@ def batch_norm_train_vjp(node, dy, dmean, dvariance):
         parts.append(broadcast_to(ew.divide(dmean, rows), x.shape))
     if dvariance is not None:
         parts.append(ew.multiply(ew.subtract(x, mean), ew.multiply(dvariance, 2.0 / rows)))
-    return [_total(parts), dgamma, dbeta]
+    return [_total(parts, x.dtype), dgamma, dbeta]
 
 
-def _total(parts: Sequence[Tensor | None]) -> Tensor | None:
+def _total(parts: Sequence[Tensor | None], dtype: str) -> Tensor | None:
     total = None
     for part in parts:
         if part is not None:
             total = part if total is None else ew.add(total, part)
-    return total
+    return None if total is None else cast_to(total, dtype)
 
 
 @vjp("batch_norm_grad")
@@ -143,11 +145,12 @@ def layer_normalization(
         return apply("layer_norm", (x, gamma, beta), {"epsilon": epsilon, "dims": len(axes)})[0]
     spread = [n if i in axes else 1 for i, n in enumerate(x.shape)]
     gamma, beta = (v if v is None else reshape(v, spread) for v in (gamma, beta))
+    dtype, x = x.dtype, widened(x)
     mean, variance = moments(x, axes, keepdims=True)
     inverse = ew.rsqrt(ew.add(variance, epsilon))
     y = ew.multiply(x if rms_scaling else ew.subtract(x, mean), inverse)
     y = y if gamma is None else ew.multiply(y, gamma)
-    return y if beta is None or rms_scaling else ew.add(y, beta)
+    return cast_to(y if beta is None or rms_scaling else ew.add(y, beta), dtype)
 
 
 @vjp("layer_norm")
@@ -165,7 +168,7 @@ def layer_norm_vjp(node, dy, dmean, dvariance):
     if dvariance is not None:
         slope = _per_row(ew.multiply(dvariance, 2.0 / count), dims)
         parts.append(ew.multiply(ew.subtract(x, _per_row(mean, dims)), slope))
-    return [_total(parts), dgamma, dbeta]
+    return [_total(parts, x.dtype), dgamma, dbeta]
 
 
 def _per_row(v: Tensor, dims: int) -> Tensor:
@@ -201,9 +204,10 @@ def moments(
     if synchronized:
         raise NotImplementedError("[moments] expected synchronized=False, received True: there is one device")
     x = as_float(x)
+    dtype, x = x.dtype, widened(x)
     kept = reduce.mean(x, axes, keepdims=True)
     variance = reduce.mean(ew.square(ew.subtract(x, kept)), axes, keepdims)
-    return kept if keepdims else reshape(kept, variance.shape), variance
+    return cast_to(kept if keepdims else reshape(kept, variance.shape), dtype), cast_to(variance, dtype)
 
 
 @public
@@ -241,5 +245,6 @@ def rms_normalization(
     x = as_float(x)
     x = reshape(x, (1,)) if x.ndim == 0 else x
     epsilon = config.epsilon() if epsilon is None else float(epsilon)
+    dtype, x = x.dtype, widened(x)
     y = ew.multiply(x, ew.rsqrt(ew.add(reduce.mean(ew.square(x), axis, keepdims=True), epsilon)))
-    return y if scale is None else ew.multiply(y, _like(x, scale)[0])
+    return cast_to(y if scale is None else ew.multiply(y, _like(x, scale)[0]), dtype)

@@ -26,6 +26,11 @@ def cast_to(x: Tensor, dtype: str) -> Tensor:
     return x if x.dtype == dtype else apply("cast", (x,), {"dtype": dtype})
 
 
+def widened(x: Tensor) -> Tensor:
+    """`x` in float32 if it is bfloat16: for formulas whose intermediate results need more than 8 bits."""
+    return cast_to(x, "float32") if x.dtype == "bfloat16" else x
+
+
 def together(*xs: Any, floating: bool = False, numeric: bool = False) -> list[Tensor]:
     """The operands at the dtype they meet at. Python numbers give way to tensors.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from kcore.autograd import Tensor, apply, stop_gradient, vjp
 from kcore.ops import elementwise as ew
-from kcore.ops.operands import as_float, as_tensor, cast_to, full_of, normalize_axis
+from kcore.ops.operands import as_float, as_tensor, cast_to, full_of, normalize_axis, widened
 from kcore.ops.public import public
 from kcore.ops.shape import broadcast_to, concatenate, reshape, strided_slice, transpose
 
@@ -213,7 +213,8 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
 def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """Mean of the squared differences from the mean (divided by n, not n - 1)."""
     x = as_float(x)
-    return mean(ew.square(ew.subtract(x, mean(x, axis, keepdims=True))), axis, keepdims)
+    dtype, x = x.dtype, widened(x)
+    return cast_to(mean(ew.square(ew.subtract(x, mean(x, axis, keepdims=True))), axis, keepdims), dtype)
 
 
 @public

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kcore import ops
-from kcore.autograd import config
+from kcore.autograd import config, result_type
 from kcore.layers.input_spec import InputSpec
 from kcore.layers.options import BuiltinLayer, add_weight
 from kcore.ops.norm import batch_norm_train
@@ -109,6 +109,7 @@ class BatchNormalization(BuiltinLayer):
 
     def _masked_moments(self, inputs, mask):
         """Mean and variance of the steps that the mask keeps, each `(input_shape[axis],)`."""
+        inputs = ops.cast(inputs, result_type(inputs.dtype, "float32"))
         weights = ops.expand_dims(ops.cast(mask, inputs.dtype), -1)  # (batch, ..., 1)
         over = {"axis": self._other_axes, "keepdims": True}
         # epsilon: a batch that is masked altogether must not divide by zero

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from kcore import ops
+from kcore.autograd import result_type
 from kcore.layers.input_spec import InputSpec
 from kcore.layers.options import BuiltinLayer, add_weight
 
@@ -43,6 +44,7 @@ class GroupNormalization(BuiltinLayer):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.autocast = False  # computes in float32 or more
         self.set_options(locals())
         self.supports_masking = True
 
@@ -58,8 +60,8 @@ class GroupNormalization(BuiltinLayer):
             raise ValueError(
                 f"[GroupNormalization] expected groups to be -1 or to divide the {channels} channels, received {self.groups}"
             )
-        self.gamma = add_weight(self, "gamma", (channels,)) if self.scale else None
-        self.beta = add_weight(self, "beta", (channels,)) if self.center else None
+        self.gamma = add_weight(self, "gamma", (channels,), autocast=False) if self.scale else None
+        self.beta = add_weight(self, "beta", (channels,), autocast=False) if self.center else None
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: channels})
         self.built = True
 
@@ -68,6 +70,7 @@ class GroupNormalization(BuiltinLayer):
         axis = self.axis % rank
         last = axis == rank - 1
         x = inputs if last else ops.moveaxis(inputs, axis, -1)
+        x = ops.cast(x, result_type(x.dtype, "float32"))
         shape = tuple(x.shape)  # (batch, ..., channels)
         group = shape[-1] // self.groups
         x = ops.reshape(x, (shape[0], math.prod(shape[1:-1]), self.groups, group))
@@ -78,6 +81,7 @@ class GroupNormalization(BuiltinLayer):
             x = ops.multiply(x, self.gamma)
         if self.beta is not None:
             x = ops.add(x, self.beta)
+        x = ops.cast(x, self.compute_dtype)
         return x if last else ops.moveaxis(x, -1, axis)
 
     def compute_output_shape(self, input_shape):

@@ -73,15 +73,19 @@ class LayerNormalization(_OwnStatistics):
                 "[LayerNormalization] expected rms_scaling=False; use RMSNormalization, received True"
             )
         super().__init__(axis, **kwargs)
+        self.autocast = False  # statistics are computed in float32 or more
         self.set_options(locals(), axis=self.axis)
 
     def build(self, input_shape):
         shape = self.normalized_shape(input_shape)
-        self.gamma = add_weight(self, "gamma", shape) if self.scale else None
-        self.beta = add_weight(self, "beta", shape) if self.center else None
+        self.gamma = add_weight(self, "gamma", shape, autocast=False) if self.scale else None
+        self.beta = add_weight(self, "beta", shape, autocast=False) if self.center else None
         self.built = True
 
     def call(self, inputs):
+        return ops.cast(self._normalize(inputs), self.compute_dtype)
+
+    def _normalize(self, inputs):
         if len(self.axis) == 1 and self.axis[0] in (-1, len(inputs.shape) - 1):
             return ops.layer_normalization(inputs, self.gamma, self.beta, axis=-1, epsilon=self.epsilon)
         # Other axes are brought to the end, where the op works on consecutive memory, and back.
@@ -123,9 +127,7 @@ class RMSNormalization(_OwnStatistics):
     def call(self, x):
         axes = tuple(axis % len(x.shape) for axis in self.axis)
         sizes = tuple(size if axis in axes else 1 for axis, size in enumerate(x.shape))
-        mean_square = ops.mean(ops.square(x), axis=axes, keepdims=True)
-        normalized = ops.multiply(x, ops.rsqrt(ops.add(mean_square, self.epsilon)))
-        return ops.multiply(normalized, ops.reshape(self.scale, sizes))
+        return ops.rms_normalization(x, ops.reshape(self.scale, sizes), axis=axes, epsilon=self.epsilon)
 
 
 def axes_of(layer, axis):
