@@ -65,7 +65,7 @@ def text(k):
 
 
 def volume(k):
-    """1D and 3D layers."""
+    """1D and 3D layers, attention."""
     L = k.layers
     inputs = k.Input((6, 6, 6, 2), name="volume")
     x = L.Conv3D(3, 2, padding="same", groups=1)(inputs)
@@ -79,6 +79,7 @@ def volume(k):
     x = L.ZeroPadding1D(1)(x)
     x = L.Cropping1D(1)(x)
     x = L.MaxPooling1D(2)(x)
+    x = L.MultiHeadAttention(2, 3)(x, x)
     x = L.Permute((2, 1))(x)
     x = L.SpatialDropout1D(0.0)(x)
     x = L.GlobalMaxPooling1D()(x)

@@ -110,8 +110,13 @@ def test_config_and_shapes(case):
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.gradients], ids=lambda c: c.name)
 def test_gradients(case):
-    import jax
+    for a, b in zip(*gradients(case), strict=True):
+        # sums of up to 1e3 terms, so ten times the tolerance of the outputs
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=2e-4, atol=1e-4)
 
+
+def gradients(case):
+    """Gradients of a random weighting of the outputs, ours and Keras's: of the weights, then of the float inputs."""
     ours, theirs, x = both(case)
     xs = x if isinstance(x, list) else [x]
     training = {"training": True} if takes_training(theirs) and not case.random else {}
@@ -141,9 +146,7 @@ def test_gradients(case):
         return sum((o * f).sum() for o, f in zip(out, factors))
 
     dw, dx = jax.grad(scalar, argnums=(0, 1))([v.value for v in theirs.trainable_variables], floats)
-    for a, b in zip(got, [*dw, *dx], strict=True):
-        # sums of up to 1e3 terms, so ten times the tolerance of the outputs
-        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=2e-4, atol=1e-4)
+    return got, [*dw, *dx]
 
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (3, 6, 7, 2)).astype("float32")

@@ -15,7 +15,7 @@ from kcore.saving.archive import KERAS_VERSION
 from kcore.saving.atomic import atomic_path
 from kcore.saving.scopes import SafeModeScope
 from kcore.saving.state import restore
-from kcore.saving.store import damage_as_error, open_for_reading, read_dataset, to_numpy
+from kcore.saving.store import damage_as_error, open_for_reading, read_dataset, to_numpy, write_dataset
 
 # HDF5 keeps an attribute in the object header, which holds 64 KiB; Keras splits lists of names above this size.
 _ATTRIBUTE_LIMIT = 64512
@@ -72,7 +72,7 @@ def _write_list(group: h5py.Group, variables: list[Any]) -> None:
     names = [str(v.path) for v in variables]
     _write_names(group, "weight_names", names)
     for name, variable in zip(names, variables):
-        group.create_dataset(name, data=to_numpy(variable))
+        write_dataset(group, name, to_numpy(variable))
 
 
 def _write_names(group: h5py.Group, key: str, names: list[str]) -> None:

@@ -31,10 +31,10 @@ class WriteStore:
         return self._file.require_group(self._path)
 
     def __setitem__(self, key: str, value: Any) -> None:
-        self._group()[key] = to_numpy(value)
+        write_dataset(self._group(), key, to_numpy(value))
 
     def __getitem__(self, key: str) -> np.ndarray:
-        return np.array(self._group()[key])
+        return read_dataset(self._group(), key)
 
     def __contains__(self, key: str) -> bool:
         return self._path in self._file and key in self._file[self._path]
@@ -82,6 +82,13 @@ class ReadStore:
 
     def __len__(self) -> int:
         return len(self._group)
+
+
+def write_dataset(group: h5py.Group, key: str, value: np.ndarray) -> None:
+    """An array as Keras writes it: HDF5 has no bfloat16, so that it is opaque, with an attribute that tells."""
+    dataset = group.create_dataset(key, data=value)
+    if value.dtype.name == "bfloat16":
+        dataset.attrs["dtype"] = "bfloat16"
 
 
 @contextlib.contextmanager

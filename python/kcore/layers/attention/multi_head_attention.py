@@ -104,6 +104,26 @@ class MultiHeadAttention(BuiltinLayer):
         self._output_dense = self._output_projection(query_shape)
         self.built = True
 
+    @property
+    def query_dense(self):
+        """The projection of the query; files store it under this name, as they do the others."""
+        return self._query_dense
+
+    @property
+    def key_dense(self):
+        """The projection of the key."""
+        return self._key_dense
+
+    @property
+    def value_dense(self):
+        """The projection of the value."""
+        return self._value_dense
+
+    @property
+    def output_dense(self):
+        """The projection of what the heads found."""
+        return self._output_dense
+
     def _projection(self, name: str, shape, size: int):
         """`(..., dim)` to `(..., num_heads, size)`."""
         free, (dim, heads, width) = (

@@ -63,13 +63,13 @@ class CategoryEncoding(BuiltinLayer):
         _check_range(inputs, self.num_tokens)
         if self.output_mode == "one_hot" and len(inputs.shape) > 1 and inputs.shape[-1] == 1:
             inputs = ops.squeeze(inputs, -1)
-        return encode(inputs, self.num_tokens, self.output_mode, self.compute_dtype, count_weights)
+        return encode(inputs, self.num_tokens, self.output_mode, self.variable_dtype, count_weights)
 
     def compute_output_shape(self, input_shape):
         return encoded_shape(tuple(input_shape), self.num_tokens, self.output_mode)
 
     def compute_output_spec(self, inputs, count_weights=None):
-        return KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.compute_dtype)
+        return KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.variable_dtype)
 
 
 def _check_range(inputs, depth: int) -> None:
