@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
+#include "base/cache.h"
 #include "base/parallel.h"
 #include "kernels/reduce/reduce.h"
 #include "ops/op.h"
@@ -12,10 +14,10 @@
 namespace kcore::ops {
 namespace {
 
-constexpr std::int64_t kGrain = 1 << 14;    // elements of one block
-constexpr std::int64_t kBlockWidth = 1024;  // columns of one block
-constexpr std::int64_t kMinBlockRows = 32;
-constexpr std::int64_t kWide = 64;  // narrower arrays take several rows as one
+constexpr std::int64_t kGrain = 1 << 15;     // elements of one block
+constexpr std::int64_t kLine = 16;           // columns of whole vectors, for narrow arrays
+constexpr std::int64_t kPeriod = 1024;       // columns with coefficients of their own, at least, in long narrow arrays
+constexpr std::int64_t kMergeGrain = 16384;  // partial results merged by one thread
 
 template <class T>
 const kernels::NormTable<T>& table();
@@ -28,52 +30,90 @@ const kernels::NormTable<double>& table() {
   return kernels::norm().f64;
 }
 
-// x (M, C) cut into blocks. With few channels, `together` neighbouring rows are seen as one of width together * C; the
-// rows left over make one shorter row at the end.
+// x (M, C) cut into blocks for sums down its columns. With few channels, `together` neighbouring rows are seen as one
+// of whole vectors; the rows left over make one shorter row at the end.
 struct Columns {
   std::int64_t channels, together, width, rows, tail;
   std::int64_t block_rows, blocks, block_width, parts;
 
   Columns(std::int64_t m, std::int64_t c)
       : channels(c),
-        together(std::max<std::int64_t>(1, kWide / c)),
+        together(rows_together(c)),
         width(together * c),
         rows(m / together),
         tail(m % together * c),
-        block_width(std::min(width, kBlockWidth)) {
-    block_rows = std::max(kMinBlockRows, kGrain / width);
+        block_width(std::min(width, kernels::kNormWidth)),
+        parts((width + block_width - 1) / block_width) {
+    block_rows = std::max<std::int64_t>(16, kGrain / block_width);
     blocks = (rows + block_rows - 1) / block_rows;
-    parts = (width + block_width - 1) / block_width;
   }
 
-  // body(first element, rows, first column, columns, index of the block), the tail as the last block.
+  static std::int64_t rows_together(std::int64_t c) {
+    const std::int64_t whole = kLine / std::gcd(c, kLine);
+    return c >= 4 * kLine ? 1 : (4 * kLine + whole * c - 1) / (whole * c) * whole;
+  }
+
+  std::int64_t last_rows() const { return rows - (blocks - 1) * block_rows; }
+
+  // body(first element, rows, columns, place among the partial results of `width` per block), the tail as the last
+  // block.
   template <class Body>
   void for_blocks(const Body& body) const {
     parallel_for(blocks * parts + (tail > 0), [&](std::int64_t i) {
-      if (i == blocks * parts) return body(rows * width, std::int64_t{1}, std::int64_t{0}, tail, blocks);
+      if (i == blocks * parts) return body(rows * width, std::int64_t{1}, tail, blocks * width);
       const std::int64_t block = i / parts, column = i % parts * block_width, begin = block * block_rows;
-      body(begin * width + column, std::min(block_rows, rows - begin), column, std::min(block_width, width - column),
-           block);
+      body(begin * width + column, std::min(block_rows, rows - begin), std::min(block_width, width - column),
+           block * width + column);
     });
   }
 
-  // body(channel, place in partial results of `width` per block, rows behind it), in a fixed order for each channel.
+  // body(first column, columns): the merging of all blocks but the tail.
   template <class Body>
-  void for_partials(std::int64_t channel, const Body& body) const {
-    for (std::int64_t block = 0; block < blocks; ++block)
-      for (std::int64_t t = 0; t < together; ++t)
-        body(block * width + t * channels + channel, std::min(block_rows, rows - block * block_rows));
-    for (std::int64_t at = channel; at < tail; at += channels) body(blocks * width + at, std::int64_t{1});
+  void for_merges(const Body& body) const {
+    const std::int64_t grain = std::max<std::int64_t>(4 * kLine, kMergeGrain / std::max<std::int64_t>(blocks, 1));
+    parallel_ranges(width, grain, [&](std::int64_t begin, std::int64_t end) { body(begin, end - begin); });
   }
 };
 
-// One value per channel, repeated for the rows taken together.
-template <class T, class Value>
-const T* per_column(Run& c, const Columns& columns, const Value& value) {
-  T* out = c.scratch<T>(columns.width);
-  for (std::int64_t i = 0; i < columns.channels; ++i) out[i] = static_cast<T>(value(i));
-  for (std::int64_t i = columns.channels; i < columns.width; ++i) out[i] = out[i - columns.channels];
-  return out;
+// Coefficients of each channel, repeated so that loops along rows of x (M, C) are long, and those loops.
+template <class T, int count>
+class Coefficients {
+ public:
+  // One buffer for all of them: a small op must not ask the allocator several times.
+  Coefficients(Run& c, std::int64_t m, std::int64_t channels) : channels_(channels), size_(m * channels) {
+    std::int64_t together = Columns::rows_together(channels);
+    while (together * channels < kPeriod && together * 32 <= m) together *= 2;
+    width_ = together * channels;
+    const std::int64_t stride = (width_ + kLine - 1) / kLine * kLine;
+    T* all = c.scratch<T>(count * stride);
+    for (int k = 0; k < count; ++k) of_[k] = all + k * stride;
+  }
+
+  T* operator[](int k) const { return of_[k]; }  // written for the first `channels`
+  std::int64_t width() const { return width_; }
+
+  // body(first element, elements) for the whole of x once all coefficients are there, from its end to its beginning:
+  // what a pass before has read last is still in the cache.
+  template <class Body>
+  void for_blocks(const Body& body) const {
+    for (T* v : of_)
+      for (std::int64_t i = channels_; i < width_; ++i) v[i] = v[i - channels_];
+    const std::int64_t block = std::max<std::int64_t>(1, kGrain / width_) * width_,
+                       blocks = (size_ + block - 1) / block;
+    parallel_for(blocks, [&](std::int64_t i) {
+      const std::int64_t begin = (blocks - 1 - i) * block;
+      body(begin, std::min(block, size_ - begin));
+    });
+  }
+
+ private:
+  std::int64_t channels_, size_, width_;
+  T* of_[count];
+};
+
+template <class T>
+bool streams(std::int64_t elements, int arrays) {
+  return exceeds_cache(elements * arrays * static_cast<std::int64_t>(sizeof(T)));
 }
 
 std::int64_t channels_of(const Infer& c, int x) {
@@ -113,44 +153,51 @@ void infer(const batch_norm_train& op, Infer& c) {
 void run(const batch_norm_train& op, Run& c) {
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
+    const auto& kernel = table<T>();
     const std::int64_t channels = c.shape(0).last(), m = c.shape(0).size() / channels;
     const Columns columns(m, channels);
-    const T *x = c.input<T>(0), *gamma = c.input<T>(1), *beta = c.input<T>(2);
-    T *y = c.output<T>(0), *mean = c.output<T>(1), *variance = c.output<T>(2);
-    double* means = c.scratch<double>((columns.blocks + 1) * columns.width);
-    double* squares = c.scratch<double>((columns.blocks + 1) * columns.width);
-    columns.for_blocks(
-        [&](std::int64_t at, std::int64_t n, std::int64_t column, std::int64_t width, std::int64_t block) {
-          const std::int64_t to = block * columns.width + column;
-          table<T>().moments(x + at, n, width, columns.width, means + to, squares + to);
-        });
-    T* scale = c.scratch<T>(columns.width);
-    T* shift = c.scratch<T>(columns.width);
-    parallel_ranges(channels, 64, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        double count = 0, average = 0, m2 = 0;
-        columns.for_partials(i, [&](std::int64_t at, std::int64_t n) {
-          const double added = static_cast<double>(n), delta = means[at] - average;
-          count += added;
-          average += delta * (added / count);
-          m2 += squares[at] + delta * delta * ((count - added) * added / count);
-        });
-        if (count == 0) average = m2 = std::numeric_limits<double>::quiet_NaN();  // the mean of nothing
-        const double v = m2 / std::max(count, 1.0);
-        const double s = (gamma ? static_cast<double>(gamma[i]) : 1.0) / __builtin_sqrt(v + op.epsilon);
-        mean[i] = static_cast<T>(average);
-        variance[i] = static_cast<T>(v);
-        scale[i] = static_cast<T>(s);
-        // The shift carries what rounding took from the mean.
-        shift[i] =
-            static_cast<T>((beta ? static_cast<double>(beta[i]) : 0.0) - (average - static_cast<double>(mean[i])) * s);
-      }
+    const T* x = c.input<T>(0);
+    T *y = c.output<T>(0), *variance = c.output<T>(2);
+    const std::int64_t width = columns.width, partials = (columns.blocks + 1) * width;
+    double* means = c.scratch<double>(2 * (partials + width));
+    double *squares = means + partials, *mean = squares + partials, *m2 = mean + width;
+    columns.for_blocks([&](std::int64_t at, std::int64_t rows, std::int64_t w, std::int64_t to) {
+      kernel.moments(x + at, rows, w, width, means + to, squares + to);
     });
-    const T* center = per_column<T>(c, columns, [&](std::int64_t i) { return mean[i]; });
-    for (std::int64_t i = channels; i < columns.width; ++i)
-      scale[i] = scale[i - channels], shift[i] = shift[i - channels];
-    columns.for_blocks([&](std::int64_t at, std::int64_t n, std::int64_t column, std::int64_t width, std::int64_t) {
-      table<T>().apply(x + at, n, width, columns.width, center + column, scale + column, shift + column, y + at);
+    if (columns.blocks > 0) {
+      columns.for_merges([&](std::int64_t at, std::int64_t w) {
+        kernel.merge_moments(means + at, squares + at, columns.blocks, w, width, columns.block_rows,
+                             columns.last_rows(), mean + at, m2 + at);
+      });
+    }
+    // Columns of the same channel, and the tail, become one.
+    const double rows = static_cast<double>(columns.rows), all = static_cast<double>(m);
+    const std::int64_t together = columns.rows > 0 ? columns.together : 0;
+    if (together != 1 || columns.tail > 0) {
+      const double* tail = means + columns.blocks * width;
+      for (std::int64_t i = 0; i < channels; ++i) {
+        double sum = 0, spread = 0;
+        for (std::int64_t t = 0; t < together; ++t) sum += mean[t * channels + i] * (rows / all);
+        for (std::int64_t at = i; at < columns.tail; at += channels) sum += tail[at] / all;
+        for (std::int64_t t = 0; t < together; ++t) {
+          const double d = mean[t * channels + i] - sum;
+          spread += m2[t * channels + i] + rows * (d * d);
+        }
+        for (std::int64_t at = i; at < columns.tail; at += channels) spread += (tail[at] - sum) * (tail[at] - sum);
+        mean[i] = sum, m2[i] = spread;
+      }
+    }
+    for (std::int64_t i = 0; i < channels; ++i) {
+      if (m == 0) mean[i] = m2[i] = std::numeric_limits<double>::quiet_NaN();  // the mean of nothing
+      m2[i] /= std::max(all, 1.0);
+      variance[i] = static_cast<T>(m2[i]);
+    }
+    const Coefficients<T, 3> by(c, m, channels);
+    kernel.coefficients(mean, m2, channels, c.input<T>(1), c.input<T>(2), op.epsilon, by[0], by[1], by[2]);
+    std::copy_n(by[0], channels, c.output<T>(1));
+    const bool stream = streams<T>(m * channels, 2);
+    by.for_blocks([&](std::int64_t at, std::int64_t n) {
+      kernel.apply(x + at, n, by.width(), by[0], by[1], by[2], y + at, stream);
     });
   });
 }
@@ -169,45 +216,33 @@ void infer(const batch_norm_grad& op, Infer& c) {
 void run(const batch_norm_grad& op, Run& c) {
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
+    const auto& kernel = table<T>();
     const std::int64_t channels = c.shape(1).last(), m = c.shape(1).size() / channels;
     const Columns columns(m, channels);
-    const T *dy = c.input<T>(0), *x = c.input<T>(1), *gamma = c.input<T>(2), *mean = c.input<T>(3),
-            *variance = c.input<T>(4);
-    T *dx = c.output<T>(0), *dgamma = c.output<T>(1), *dbeta = c.output<T>(2);
-    double* first = c.scratch<double>((columns.blocks + 1) * columns.width);
-    double* second = c.scratch<double>((columns.blocks + 1) * columns.width);
-    const T* center = per_column<T>(c, columns, [&](std::int64_t i) { return mean[i]; });
-    columns.for_blocks(
-        [&](std::int64_t at, std::int64_t n, std::int64_t column, std::int64_t width, std::int64_t block) {
-          const std::int64_t to = block * columns.width + column;
-          table<T>().grad_sums(dy + at, x + at, n, width, columns.width, center + column, first + to, second + to);
-        });
-    // dx = a dy + b (x - mean) + d
-    double* sums = c.scratch<double>(2 * channels);
-    parallel_ranges(channels, 64, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        double s1 = 0, s2 = 0;
-        columns.for_partials(i, [&](std::int64_t at, std::int64_t) { s1 += first[at], s2 += second[at]; });
-        sums[2 * i] = s1;
-        sums[2 * i + 1] = s2;
-      }
+    const T *dy = c.input<T>(0), *x = c.input<T>(1), *mean = c.input<T>(3);
+    T* dx = c.output<T>(0);
+    const std::int64_t width = columns.width, partials = (columns.blocks + 1) * width;
+    double* first = c.scratch<double>(2 * (partials + width));
+    double *second = first + partials, *sum_dy = second + partials, *sum_dy_x = sum_dy + width;
+    const Coefficients<T, 4> by(c, m, channels);  // center, a, b, d
+    for (std::int64_t i = 0; i < width; ++i) by[0][i] = i < channels ? mean[i] : by[0][i - channels];
+    columns.for_blocks([&](std::int64_t at, std::int64_t rows, std::int64_t w, std::int64_t to) {
+      kernel.grad_sums(dy + at, x + at, rows, w, width, by[0] + to % width, first + to, second + to);
     });
-    const auto inverse = [&](std::int64_t i) {
-      return 1.0 / __builtin_sqrt(static_cast<double>(variance[i]) + op.epsilon);
-    };
-    const auto scale = [&](std::int64_t i) { return gamma ? inverse(i) * static_cast<double>(gamma[i]) : inverse(i); };
-    const double rows = static_cast<double>(std::max<std::int64_t>(m, 1));
-    for (std::int64_t i = 0; i < channels; ++i) {
-      dgamma[i] = static_cast<T>(sums[2 * i + 1] * inverse(i));
-      dbeta[i] = static_cast<T>(sums[2 * i]);
-    }
-    const T* a = per_column<T>(c, columns, scale);
-    const T* b = per_column<T>(
-        c, columns, [&](std::int64_t i) { return -scale(i) * inverse(i) * inverse(i) * sums[2 * i + 1] / rows; });
-    const T* d = per_column<T>(c, columns, [&](std::int64_t i) { return -scale(i) * sums[2 * i] / rows; });
-    columns.for_blocks([&](std::int64_t at, std::int64_t n, std::int64_t column, std::int64_t width, std::int64_t) {
-      table<T>().grad_apply(dy + at, x + at, n, width, columns.width, center + column, a + column, b + column,
-                            d + column, dx + at);
+    columns.for_merges([&](std::int64_t at, std::int64_t w) {
+      kernel.merge_sums(first + at, columns.blocks, w, width, sum_dy + at);
+      kernel.merge_sums(second + at, columns.blocks, w, width, sum_dy_x + at);
+    });
+    for (std::int64_t i = channels; i < width; ++i)
+      sum_dy[i % channels] += sum_dy[i], sum_dy_x[i % channels] += sum_dy_x[i];
+    for (std::int64_t i = 0, at = columns.blocks * width; i < columns.tail; ++i)
+      sum_dy[i % channels] += first[at + i], sum_dy_x[i % channels] += second[at + i];
+    kernel.grad_coefficients(sum_dy, sum_dy_x, channels, static_cast<double>(std::max<std::int64_t>(m, 1)),
+                             c.input<T>(2), c.input<T>(4), op.epsilon, c.output<T>(1), c.output<T>(2), by[1], by[2],
+                             by[3]);
+    const bool stream = streams<T>(m * channels, 3);
+    by.for_blocks([&](std::int64_t at, std::int64_t n) {
+      kernel.grad_apply(dy + at, x + at, n, by.width(), by[0], by[1], by[2], by[3], dx + at, stream);
     });
   });
 }
@@ -221,19 +256,17 @@ void infer(const batch_norm_inference& op, Infer& c) {
 void run(const batch_norm_inference& op, Run& c) {
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
-    const std::int64_t channels = c.shape(0).last();
-    const Columns columns(c.shape(0).size() / channels, channels);
-    const T *x = c.input<T>(0), *mean = c.input<T>(1), *variance = c.input<T>(2), *gamma = c.input<T>(3),
-            *beta = c.input<T>(4);
+    const std::int64_t channels = c.shape(0).last(), m = c.shape(0).size() / channels;
+    const T *x = c.input<T>(0), *mean = c.input<T>(1), *variance = c.input<T>(2);
     T* y = c.output<T>(0);
-    const T* center = per_column<T>(c, columns, [&](std::int64_t i) { return mean[i]; });
-    const T* scale = per_column<T>(c, columns, [&](std::int64_t i) {
-      return (gamma ? static_cast<double>(gamma[i]) : 1.0) /
-             __builtin_sqrt(static_cast<double>(variance[i]) + op.epsilon);
-    });
-    const T* shift = per_column<T>(c, columns, [&](std::int64_t i) { return beta ? beta[i] : T(0); });
-    columns.for_blocks([&](std::int64_t at, std::int64_t n, std::int64_t column, std::int64_t width, std::int64_t) {
-      table<T>().apply(x + at, n, width, columns.width, center + column, scale + column, shift + column, y + at);
+    double* exact = c.scratch<double>(2 * channels);
+    for (std::int64_t i = 0; i < channels; ++i) exact[i] = mean[i], exact[channels + i] = variance[i];
+    const Coefficients<T, 3> by(c, m, channels);
+    table<T>().coefficients(exact, exact + channels, channels, c.input<T>(3), c.input<T>(4), op.epsilon, by[0], by[1],
+                            by[2]);
+    const bool stream = streams<T>(m * channels, 2);
+    by.for_blocks([&](std::int64_t at, std::int64_t n) {
+      table<T>().apply(x + at, n, by.width(), by[0], by[1], by[2], y + at, stream);
     });
   });
 }
@@ -252,7 +285,7 @@ int split_of(const Op& op, Infer& c, int x) {
 
 Shape part_of(const Shape& shape, int from, int to) { return Shape(shape.begin() + from, to - from); }
 
-std::int64_t rows_per_block(std::int64_t n) { return std::clamp<std::int64_t>(kGrain / n, 8, 64); }
+std::int64_t rows_per_block(std::int64_t n) { return std::clamp<std::int64_t>(kGrain / n, 8, 256); }
 
 }  // namespace
 
@@ -270,9 +303,10 @@ void run(const layer_norm& op, Run& c) {
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
     const std::int64_t rows = c.out(1).shape.size(), n = c.shape(0).size() / rows;
+    const bool stream = streams<T>(rows * n, 2);
     parallel_ranges(rows, rows_per_block(n), [&](std::int64_t begin, std::int64_t end) {
       table<T>().layer_rows(c.input<T>(0) + begin * n, end - begin, n, c.input<T>(1), c.input<T>(2), op.epsilon,
-                            c.output<T>(0) + begin * n, c.output<T>(1) + begin, c.output<T>(2) + begin);
+                            c.output<T>(0) + begin * n, c.output<T>(1) + begin, c.output<T>(2) + begin, stream);
     });
   });
 }
@@ -295,13 +329,13 @@ void run(const layer_norm_grad& op, Run& c) {
     using T = decltype(zero);
     const std::int64_t rows = c.shape(3).size(), n = c.out(1).shape.size(), grain = rows_per_block(n);
     const std::int64_t blocks = (rows + grain - 1) / grain;
-    T* dgamma = c.scratch<T>(blocks * n);
-    T* dbeta = c.scratch<T>(blocks * n);
+    T *dgamma = c.scratch<T>(2 * blocks * n), *dbeta = dgamma + blocks * n;
+    const bool stream = streams<T>(rows * n, 3);
     parallel_ranges(rows, grain, [&](std::int64_t begin, std::int64_t end) {
       const std::int64_t at = begin * n, part = begin / grain * n;
       table<T>().layer_grad_rows(c.input<T>(0) + at, c.input<T>(1) + at, end - begin, n, c.input<T>(2),
                                  c.input<T>(3) + begin, c.input<T>(4) + begin, op.epsilon, c.output<T>(0) + at,
-                                 dgamma + part, dbeta + part);
+                                 dgamma + part, dbeta + part, stream);
     });
     auto add_up = kernels::reduce().columns[static_cast<int>(kernels::Reduction::sum)][static_cast<int>(c.dtype(0))];
     parallel_ranges(n, 1024, [&](std::int64_t begin, std::int64_t end) {

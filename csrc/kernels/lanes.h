@@ -1,0 +1,149 @@
+// Sums along a row and values of a row, in vectors as wide as the ISA's: what the compiler does not make of plain
+// loops, several sums at a time and stores around the cache. Included by files compiled per ISA.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/math.h"
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace kcore::kernels::KCORE_ISA {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kLaneBytes = 64;
+#elif defined(__AVX2__)
+constexpr int kLaneBytes = 32;
+#else
+constexpr int kLaneBytes = 16;
+#endif
+template <class T>
+constexpr int kLaneCount = kLaneBytes / static_cast<int>(sizeof(T));
+
+// A vector, its counterpart in memory at any address of its elements, and the integers that compare it.
+template <class T>
+struct LaneTypes;
+template <>
+struct LaneTypes<float> {
+  typedef float Value __attribute__((vector_size(kLaneBytes)));
+  typedef float Memory __attribute__((vector_size(kLaneBytes), aligned(4), may_alias));
+  typedef std::int32_t Mask __attribute__((vector_size(kLaneBytes)));
+};
+template <>
+struct LaneTypes<double> {
+  typedef double Value __attribute__((vector_size(kLaneBytes)));
+  typedef double Memory __attribute__((vector_size(kLaneBytes), aligned(8), may_alias));
+  typedef std::int64_t Mask __attribute__((vector_size(kLaneBytes)));
+};
+template <class T>
+using Lanes = typename LaneTypes<T>::Value;
+
+// Where a vector begins: load(x, Start{i}) is the vector x[i, i + lanes), load(x, i) is x[i].
+struct Start {
+  std::int64_t at;
+};
+template <class T>
+KCORE_INLINE Lanes<T> load(const T* x, Start i) {
+  return *reinterpret_cast<const typename LaneTypes<T>::Memory*>(x + i.at);
+}
+template <class T>
+KCORE_INLINE T load(const T* x, std::int64_t i) {
+  return x[i];
+}
+
+template <class T>
+KCORE_INLINE void store(T* y, Lanes<T> v) {
+  *reinterpret_cast<typename LaneTypes<T>::Memory*>(y) = v;
+}
+// Around the cache (see kernels/stream.h); y is aligned to kLaneBytes.
+template <class T>
+KCORE_INLINE void store_around(T* y, Lanes<T> v) {
+#if defined(__AVX512F__)
+  _mm512_stream_si512(reinterpret_cast<__m512i*>(y), reinterpret_cast<__m512i>(v));
+#elif defined(__AVX__)
+  _mm256_stream_si256(reinterpret_cast<__m256i*>(y), reinterpret_cast<__m256i>(v));
+#elif defined(__SSE2__)
+  _mm_stream_si128(reinterpret_cast<__m128i*>(y), reinterpret_cast<__m128i>(v));
+#else
+  store(y, v);
+#endif
+}
+
+// The lanes from `first` on; zero in the others.
+template <class T>
+KCORE_INLINE Lanes<T> keep_from(Lanes<T> v, std::int64_t first) {
+  typename LaneTypes<T>::Mask lane;
+#pragma GCC unroll 16
+  for (int l = 0; l < kLaneCount<T>; ++l) lane[l] = l;
+  return lane >= static_cast<int>(first) ? v : Lanes<T>{};
+}
+
+template <class T, int bytes>
+struct LaneGroup {
+  typedef T Value __attribute__((vector_size(bytes)));
+};
+// Halves on halves, down to 16 bytes.
+template <class T, int bytes = kLaneBytes>
+KCORE_INLINE T sum_of(typename LaneGroup<T, bytes>::Value v) {
+  if constexpr (bytes > 16) {
+    typename LaneGroup<T, bytes / 2>::Value low, high;
+    __builtin_memcpy(&low, &v, sizeof low);
+    __builtin_memcpy(&high, reinterpret_cast<const char*>(&v) + sizeof low, sizeof high);
+    return sum_of<T, bytes / 2>(low + high);
+  } else if constexpr (sizeof(T) == 8) {
+    return v[0] + v[1];
+  } else {
+    return (v[0] + v[2]) + (v[1] + v[3]);
+  }
+}
+
+// totals[k] = the sum over [0, n) of what add(i, sums) adds to sums[k] for a Start i or an index i: short sums in
+// lanes, added up in double. The last vector of a row overlaps the one before, with its lanes cleared that were there
+// already.
+template <class T, int count, class Add>
+KCORE_INLINE void row_sums(std::int64_t n, double (&totals)[count], const Add& add) {
+  constexpr int L = kLaneCount<T>;
+  constexpr std::int64_t kFlush = 64 * 4 * L;
+  for (int k = 0; k < count; ++k) totals[k] = 0;
+  if (n < L) {
+    T sums[count] = {};
+    for (std::int64_t i = 0; i < n; ++i) add(i, sums);
+    for (int k = 0; k < count; ++k) totals[k] = static_cast<double>(sums[k]);
+    return;
+  }
+  const std::int64_t whole = n - n % L;
+  for (std::int64_t i = 0; i < whole;) {
+    const std::int64_t end = whole - i < kFlush ? whole : i + kFlush;
+    Lanes<T> sums[4][count] = {};
+    for (; i + 4 * L <= end; i += 4 * L)
+#pragma GCC unroll 4
+      for (int u = 0; u < 4; ++u) add(Start{i + u * L}, sums[u]);
+    for (; i < end; i += L) add(Start{i}, sums[0]);
+    if (end == whole && whole < n) {
+      Lanes<T> last[count] = {};
+      add(Start{n - L}, last);
+      for (int k = 0; k < count; ++k) sums[1][k] += keep_from<T>(last[k], L - (n - whole));
+    }
+    for (int k = 0; k < count; ++k)
+      totals[k] += static_cast<double>(sum_of<T>((sums[0][k] + sums[1][k]) + (sums[2][k] + sums[3][k])));
+  }
+}
+
+// y[i] = value(i) over [0, n), for a Start i or an index i. `stream`: around the cache, to be followed by stream_end().
+template <class T, class Value>
+KCORE_INLINE void row_values(std::int64_t n, T* y, bool stream, const Value& value) {
+  constexpr int L = kLaneCount<T>;
+  std::int64_t i = 0;
+  if (stream) {
+    for (; i < n && reinterpret_cast<std::uintptr_t>(y + i) % kLaneBytes != 0; ++i) y[i] = value(i);
+    for (; i + L <= n; i += L) store_around(y + i, value(Start{i}));
+  } else {
+    for (; i + L <= n; i += L) store(y + i, value(Start{i}));
+  }
+  for (; i < n; ++i) y[i] = value(i);
+}
+
+}  // namespace
+}  // namespace kcore::kernels::KCORE_ISA
