@@ -49,11 +49,15 @@ std::atomic<int>& thread_count() {
   return value;
 }
 
+std::atomic<std::int64_t> starts{0};
+
 // libgomp's pool does not survive fork(): a parallel region in the child would wait for threads that are not there.
 std::atomic<bool> forked{false};
 const int registered = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 
 }  // namespace
+
+std::int64_t parallel_starts() { return starts; }
 
 int num_threads() { return forked ? 1 : thread_count().load(); }
 
@@ -68,6 +72,7 @@ void parallel_run(std::int64_t blocks, BlockFunction function, void* context) {
     for (std::int64_t i = 0; i < blocks; ++i) function(context, i);
     return;
   }
+  starts.fetch_add(1, std::memory_order_relaxed);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (std::int64_t i = 0; i < blocks; ++i) function(context, i);
 }

@@ -11,6 +11,8 @@ namespace kcore {
 int num_threads();
 // 1 or more; throws Error otherwise. For the whole process.
 void set_num_threads(int count);
+// How often work was spread over threads so far; tells tests that small work is not.
+std::int64_t parallel_starts();
 
 using BlockFunction = void (*)(void* context, std::int64_t block);
 void parallel_run(std::int64_t blocks, BlockFunction function, void* context);

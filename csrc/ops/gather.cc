@@ -114,7 +114,7 @@ void run(const take_grad& op, Run& c) {
     const std::int64_t work = n * dx.inner;
     const std::int64_t blocks = dx.outer >= 8 || work < 16384 ? 1 : std::min<std::int64_t>(8, dx.size);
     const std::int64_t rows = (dx.size + blocks - 1) / blocks;
-    parallel_for(dx.outer * blocks, [&](std::int64_t task) {
+    const auto fill = [&](std::int64_t task) {
       const std::int64_t o = task / blocks, first = task % blocks * rows, last = std::min(first + rows, dx.size);
       if (first >= last) return;
       T* to = c.output<T>(0) + o * dx.size * dx.inner;
@@ -125,6 +125,10 @@ void run(const take_grad& op, Run& c) {
         T* row = to + indices[j] * dx.inner;
         for (std::int64_t k = 0; k < dx.inner; ++k) row[k] += dy[j * dx.inner + k];
       }
+    };
+    const double cost = static_cast<double>(1 + n + (work + dx.size * dx.inner) / blocks);  // ns, about
+    parallel_ranges(dx.outer * blocks, grain_for(cost), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t task = begin; task < end; ++task) fill(task);
     });
   });
 }

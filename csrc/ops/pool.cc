@@ -83,9 +83,13 @@ template <class Body>
 void for_channels(const PoolShape& s, std::int64_t images, const Body& body) {
   const std::int64_t block = images >= 16 ? s.channels : kBlockChannels;
   const std::int64_t blocks = (s.channels + block - 1) / block;
-  parallel_for(images * blocks, [&](std::int64_t i) {
-    const std::int64_t begin = i % blocks * block;
-    body(i / blocks, begin, std::min(begin + block, s.channels));
+  const std::int64_t taps = s.out[0] * s.out[1] * s.out[2] * s.window[0] * s.window[1] * s.window[2];
+  const std::int64_t grain = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(taps * block, 1));
+  parallel_ranges(images * blocks, grain, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i) {
+      const std::int64_t begin = i % blocks * block;
+      body(i / blocks, begin, std::min(begin + block, s.channels));
+    }
   });
 }
 

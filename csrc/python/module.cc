@@ -30,6 +30,7 @@ PYBIND11_MODULE(_core, m) {
   m.def("select_isa", &select_isa, py::arg("name"), "Chooses 'scalar', 'avx2' or 'avx512' for the whole process.");
   m.def("num_threads", &num_threads, "Threads that an op may use.");
   m.def("set_num_threads", &set_num_threads, py::arg("count"), "Sets the threads that an op may use.");
+  m.def("parallel_starts", &parallel_starts, "How often work was spread over several threads so far.");
   m.def("memory_stats", [] {
     const MemoryStats s = memory_stats();
     py::dict out;
