@@ -107,11 +107,12 @@ struct Parameters {
   explicit Parameters(const Op& op) {
     if constexpr (requires { op.alpha; }) p[0] = op.alpha;
     if constexpr (requires { op.negative_slope; }) p[0] = op.negative_slope;
-    if constexpr (requires { op.approximate; }) p[0] = op.approximate;
   }
 };
 
-constexpr bool kFLOATING = false, kNUMERIC = false, kLOGICAL = false, kPREDICATE = true, kCOMPARISON = true;
+constexpr double kNone[2] = {0, 0};
+constexpr bool kFLOATING = false, kANGLE = false, kNUMERIC = false, kLOGICAL = false, kPREDICATE = true,
+               kCOMPARISON = true;
 
 }  // namespace
 
@@ -136,7 +137,7 @@ namespace ops {
 void infer(const logical_not&, Infer& c) {
   infer_unary(c, takes(kernels::elementwise().logical_not, c.dtype(0)), true);
 }
-void run(const logical_not&, Run& c) { run_unary(c, kernels::elementwise().logical_not[0], nullptr); }
+void run(const logical_not&, Run& c) { run_unary(c, kernels::elementwise().logical_not[0], kNone); }
 
 void infer(const clip& op, Infer& c) {
   c.require(op.low <= op.high, "expected low <= high, received low=", op.low, " and high=", op.high);
@@ -147,9 +148,18 @@ void run(const clip& op, Run& c) {
   run_unary(c, kernels::elementwise().clip[static_cast<int>(c.dtype(0))], p);
 }
 
+void infer(const gelu&, Infer& c) { infer_unary(c, is_floating(c.dtype(0)), false); }
+void run(const gelu& op, Run& c) {
+  run_unary(c, kernels::elementwise().gelu[op.approximate][static_cast<int>(c.dtype(0))], kNone);
+}
+void infer(const gelu_grad&, Infer& c) { infer_binary(c, is_floating(c.dtype(0)), false); }
+void run(const gelu_grad& op, Run& c) {
+  run_binary(c, kernels::elementwise().gelu_grad[op.approximate][static_cast<int>(c.dtype(0))], kNone);
+}
+
 void infer(const cast& op, Infer& c) { c.out(op.dtype, c.shape(0)); }
 void run(const cast& op, Run& c) {
-  run_unary(c, kernels::elementwise().cast[static_cast<int>(c.dtype(0))][static_cast<int>(op.dtype)], nullptr);
+  run_unary(c, kernels::elementwise().cast[static_cast<int>(c.dtype(0))][static_cast<int>(op.dtype)], kNone);
 }
 
 void infer(const where&, Infer& c) {

@@ -24,9 +24,11 @@ struct Elementwise {
   UnaryFunction logical_not[kDTypeCount];
   UnaryFunction clip[kDTypeCount];
   UnaryFunction cast[kDTypeCount][kDTypeCount];  // [from][to]
+  UnaryFunction gelu[2][kDTypeCount];            // [approximate]
 #define KCORE_BINARY(op, dtypes, expression) BinaryFunction op[kDTypeCount];
 #include "kernels/elementwise/binary.inc"
 #undef KCORE_BINARY
+  BinaryFunction gelu_grad[2][kDTypeCount];
   SelectFunction select1, select2, select4, select8;  // by element size in bytes
 };
 

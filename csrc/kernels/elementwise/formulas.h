@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "kcore/tensor.h"
-#include "kernels/math.h"
+#include "kernels/math_wide.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
@@ -54,8 +54,7 @@ KCORE_INLINE T absolute_of(T x) {
   return x < T(0) ? negative_of(x) : x;
 }
 
-KCORE_INLINE float power_of(float a, float b) { return __builtin_powf(a, b); }
-KCORE_INLINE double power_of(double a, double b) { return __builtin_pow(a, b); }
+using KCORE_ISA::power_of;
 template <class T>
 KCORE_INLINE T power_of(T a, T b) {
   if (b < T(0)) return a == T(1) ? T(1) : a == negative_of(T(1)) ? (b % 2 ? a : T(1)) : T(0);
@@ -93,8 +92,6 @@ KCORE_INLINE T floor_divide_of(T a, T b) {
   const T q = T(a / b);
   return a % b != T(0) && (a < T(0)) != (b < T(0)) ? T(q - 1) : q;
 }
-KCORE_INLINE float arctan2_of(float a, float b) { return __builtin_atan2f(a, b); }
-KCORE_INLINE double arctan2_of(double a, double b) { return __builtin_atan2(a, b); }
 
 template <class T>
 KCORE_INLINE T silu_derivative(T x) {
@@ -102,25 +99,29 @@ KCORE_INLINE T silu_derivative(T x) {
   return s * (T(1) + x * (T(1) - s));
 }
 
-// x P(N <= x), by the error function or by tanh: Hendrycks and Gimpel, arXiv 1606.08415.
-inline constexpr double kSqrtHalf = 0.70710678118654752440, kSqrtTwoOverPi = 0.79788456080286535588;
+// x P(N <= x), by the error function or by tanh: Hendrycks and Gimpel, arXiv 1606.08415. (1 + tanh(u)) / 2 is
+// sigmoid(2 u), which does not cancel for negative u.
+inline constexpr double kSqrtTwoOverPi = 0.79788456080286535588;
 template <class T>
 KCORE_INLINE T gelu_erf_of(T x) {
-  return T(0.5) * x * (T(1) + erf_of(x * T(kSqrtHalf)));
+  return x * normal_cdf_of(x);
 }
 template <class T>
 KCORE_INLINE T gelu_erf_derivative(T x) {
-  return T(0.5) * (T(1) + erf_of(x * T(kSqrtHalf))) + x * exp_of(T(-0.5) * x * x) * T(0.5 * kSqrtTwoOverPi);
+  return normal_cdf_of(x) + x * exp_of_negative(T(-0.5) * x * x) * T(0.5 * kSqrtTwoOverPi);
+}
+template <class T>
+KCORE_INLINE T gelu_gate(T x) {
+  return sigmoid_of(T(2 * kSqrtTwoOverPi) * (x + T(0.044715) * x * x * x));
 }
 template <class T>
 KCORE_INLINE T gelu_tanh_of(T x) {
-  return T(0.5) * x * (T(1) + tanh_of(T(kSqrtTwoOverPi) * (x + T(0.044715) * x * x * x)));
+  return x * gelu_gate(x);
 }
 template <class T>
 KCORE_INLINE T gelu_tanh_derivative(T x) {
-  const T t = tanh_of(T(kSqrtTwoOverPi) * (x + T(0.044715) * x * x * x));
-  const T du = T(kSqrtTwoOverPi) * (T(1) + T(3 * 0.044715) * x * x);
-  return T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * du;
+  const T s = gelu_gate(x);
+  return s + x * s * (T(1) - s) * (T(2 * kSqrtTwoOverPi) * (T(1) + T(3 * 0.044715) * x * x));
 }
 
 template <class A, class B>

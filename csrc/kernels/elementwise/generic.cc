@@ -5,23 +5,28 @@
 namespace kcore::kernels::KCORE_ISA {
 namespace {
 
-#define KCORE_UNARY(op, dtypes, expression)                                                    \
-  template <class T, class R>                                                                  \
-  void op##_loop(const void* x_, void* y_, std::int64_t n, [[maybe_unused]] const double* p) { \
-    const T* __restrict xs = static_cast<const T*>(x_);                                        \
-    R* __restrict ys = static_cast<R*>(y_);                                                    \
-    for (std::int64_t i = 0; i < n; ++i) {                                                     \
-      const T x = xs[i];                                                                       \
-      ys[i] = static_cast<R>(expression);                                                      \
-    }                                                                                          \
+#define KCORE_UNARY(op, dtypes, expression)                                    \
+  template <class T, class R>                                                  \
+  void op##_loop(const void* x_, void* y_, std::int64_t n, const double* p_) { \
+    const T* __restrict xs = static_cast<const T*>(x_);                        \
+    R* __restrict ys = static_cast<R*>(y_);                                    \
+    [[maybe_unused]] const double p[2] = {p_[0], p_[1]};                       \
+    for (std::int64_t i = 0; i < n; ++i) {                                     \
+      const T x = xs[i];                                                       \
+      ys[i] = static_cast<R>(expression);                                      \
+    }                                                                          \
   }
 #include "kernels/elementwise/unary.inc"
+// A choice between them in one loop would compute both.
+KCORE_UNARY(gelu_erf, FLOATING, gelu_erf_of(x))
+KCORE_UNARY(gelu_tanh, FLOATING, gelu_tanh_of(x))
 #undef KCORE_UNARY
 
 #define KCORE_BINARY(op, dtypes, expression)                                                                          \
   template <class T, class R, int sa, int sb>                                                                         \
   KCORE_INLINE void op##_body(const T* __restrict as, const T* __restrict bs, R* __restrict ys, std::int64_t n,       \
-                              [[maybe_unused]] const double* p) {                                                     \
+                              const double* p_) {                                                                     \
+    [[maybe_unused]] const double p[2] = {p_[0], p_[1]};                                                              \
     for (std::int64_t i = 0; i < n; ++i) {                                                                            \
       const T a = as[sa * i], b = bs[sb * i];                                                                         \
       ys[i] = static_cast<R>(expression);                                                                             \
@@ -43,7 +48,30 @@ namespace {
       op##_body<T, R, 0, 0>(as, bs, ys, n, p);                                                                        \
   }
 #include "kernels/elementwise/binary.inc"
+KCORE_BINARY(gelu_erf_grad, FLOATING, a* gelu_erf_derivative(b))
+KCORE_BINARY(gelu_tanh_grad, FLOATING, a* gelu_tanh_derivative(b))
 #undef KCORE_BINARY
+
+// float through double for blocks with an argument that the float loop does not hold for.
+template <UnaryFunction narrow, UnaryFunction wide>
+void angle_loop(const void* x_, void* y_, std::int64_t n, const double* p) {
+  constexpr std::int64_t kBlock = 256;
+  for (std::int64_t i = 0; i < n; i += kBlock) {
+    const float* x = static_cast<const float*>(x_) + i;
+    float* y = static_cast<float*>(y_) + i;
+    const std::int64_t count = n - i < kBlock ? n - i : kBlock;
+    int large = 0;
+    for (std::int64_t j = 0; j < count; ++j) large |= x[j] > kLargestAngle || x[j] < -kLargestAngle;
+    if (!large) {
+      narrow(x, y, count, p);
+      continue;
+    }
+    double block[kBlock], result[kBlock];
+    for (std::int64_t j = 0; j < count; ++j) block[j] = x[j];
+    wide(block, result, count, p);
+    for (std::int64_t j = 0; j < count; ++j) y[j] = static_cast<float>(result[j]);
+  }
+}
 
 // Bounds come as doubles; NaN stays NaN.
 template <class T>
@@ -68,16 +96,34 @@ void cast_loop(const void* x_, void* y_, std::int64_t n, const double*) {
   for (std::int64_t i = 0; i < n; ++i) ys[i] = cast_of<From, To>(xs[i]);
 }
 
+template <class T, int sa, int sb>
+KCORE_INLINE void select_body(const std::uint8_t* __restrict c, const T* __restrict a, const T* __restrict b,
+                              T* __restrict y, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T kept = T(0) - T(c[i] != 0), x = a[sa * i], z = b[sb * i];  // all ones or none: no branch
+    y[i] = (x & kept) | (z & ~kept);
+  }
+}
 template <class T>
-void select_loop(const bool* __restrict c, std::int64_t stride_c, const void* a_, std::int64_t stride_a, const void* b_,
+void select_loop(const bool* c_, std::int64_t stride_c, const void* a_, std::int64_t stride_a, const void* b_,
                  std::int64_t stride_b, void* y_, std::int64_t n) {
-  const T* __restrict a = static_cast<const T*>(a_);
-  const T* __restrict b = static_cast<const T*>(b_);
-  T* __restrict y = static_cast<T*>(y_);
-  if (stride_c && stride_a && stride_b) {
-    for (std::int64_t i = 0; i < n; ++i) y[i] = c[i] ? a[i] : b[i];
+  const auto* c = reinterpret_cast<const std::uint8_t*>(c_);
+  const T* a = static_cast<const T*>(a_);
+  const T* b = static_cast<const T*>(b_);
+  T* y = static_cast<T*>(y_);
+  if (!stride_c) {
+    const T* from = *c ? a : b;
+    const std::int64_t stride = *c ? stride_a : stride_b;
+    for (std::int64_t i = 0; i < n; ++i) y[i] = from[stride * i];
+  } else if (stride_a && stride_b) {
+    select_body<T, 1, 1>(c, a, b, y, n);
+  } else if (stride_a) {
+    select_body<T, 1, 0>(c, a, b, y, n);
+  } else if (stride_b) {
+    select_body<T, 0, 1>(c, a, b, y, n);
   } else {
-    for (std::int64_t i = 0; i < n; ++i) y[i] = c[stride_c * i] ? a[stride_a * i] : b[stride_b * i];
+    select_body<T, 0, 0>(c, a, b, y, n);
   }
 }
 
@@ -92,6 +138,8 @@ using i64 = std::int64_t;
 #define NUMERIC(op) \
   {nullptr, op<u8, u8>, op<i32, i32>, op<u32, u32>, op<i64, i64>, op<float, float>, op<double, double>}
 #define FLOATING(op) {nullptr, nullptr, nullptr, nullptr, nullptr, op<float, float>, op<double, double>}
+#define ANGLE(op) \
+  {nullptr, nullptr, nullptr, nullptr, nullptr, angle_loop<op<float, float>, op<double, double>>, op<double, double>}
 #define PREDICATE(op) {nullptr, nullptr, nullptr, nullptr, nullptr, op<float, bool>, op<double, bool>}
 #define COMPARISON(op) \
   {op<u8, bool>, op<u8, bool>, op<i32, bool>, op<u32, bool>, op<i64, bool>, op<float, bool>, op<double, bool>}
@@ -108,9 +156,11 @@ extern const Elementwise elementwise_table = {
     {nullptr, clip_loop<u8>, clip_loop<i32>, clip_loop<u32>, clip_loop<i64>, clip_loop<float>, clip_loop<double>},
     {CAST_FROM(bool), CAST_FROM(u8), CAST_FROM(i32), CAST_FROM(u32), CAST_FROM(i64), CAST_FROM(float),
      CAST_FROM(double), CAST_FROM(bfloat16)},
+    {FLOATING(gelu_erf_loop), FLOATING(gelu_tanh_loop)},
 #define KCORE_BINARY(op, dtypes, expression) dtypes(op##_loop),
 #include "kernels/elementwise/binary.inc"
 #undef KCORE_BINARY
+    {FLOATING(gelu_erf_grad_loop), FLOATING(gelu_tanh_grad_loop)},
     select_loop<u8>,
     select_loop<std::uint16_t>,
     select_loop<u32>,
