@@ -1,6 +1,7 @@
 // The caching allocator: free lists by size class, four classes per power of two, so at most a fifth is wasted.
 #include "base/array.h"
 
+#include <pthread.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -91,6 +92,9 @@ class Allocator {
     drop_cache();
   }
 
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
+
   MemoryStats stats() {
     std::lock_guard lock(mutex_);
     return stats_;
@@ -128,6 +132,10 @@ Allocator& allocator() {
   static Allocator* instance = new Allocator;
   return *instance;
 }
+
+// A child of fork() has only the thread that called it: were another one inside the allocator, it would stay locked.
+const int registered =
+    pthread_atfork([] { allocator().lock(); }, [] { allocator().unlock(); }, [] { allocator().unlock(); });
 
 }  // namespace
 
