@@ -7,6 +7,7 @@ import pytest
 
 import kcore
 from kcore import ops
+from kcore.autograd import apply, is_recorded
 from kcore.ops import rnn
 
 rng = np.random.default_rng(0)
@@ -43,6 +44,39 @@ def lstm(x=X, h0=H, c0=H, kernel=KERNEL, recurrent_kernel=RECURRENT, bias=BIAS, 
 def test_bad_arguments(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (
+            lambda k: lstm(h0=H, kernel=k),
+            r"\[lstm\] expected recurrent_kernel with 3 dimensions, received shape \(5, 20\)",
+        ),
+        (
+            lambda k: lstm(kernel=k, recurrent_kernel=np.stack([RECURRENT] * 2)),
+            r"\[lstm\] expected h0 of shape \(2, 2, 5\), received \(2, 5\)",
+        ),
+        (lambda k: lstm(kernel=k[:1]), r"\[lstm\] expected kernel of shape \(4, 20\), received \(1, 4, 20\)"),
+    ],
+)
+def test_bad_directions(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(np.stack([KERNEL] * 2))
+
+
+def test_what_the_gradient_needs_is_kept_only_for_it():
+    def caches(watched):
+        with kcore.GradientTape() as tape:
+            if watched:
+                tape.watch(x)
+            attrs = {"caches": is_recorded([x])}
+            return [y.shape for y in apply("lstm", [x, *rest, None], attrs)[3:]]
+
+    x, *rest = map(ops.convert_to_tensor, (X, H, H, KERNEL, RECURRENT, BIAS))
+    assert caches(watched=False) == [(0,), (0,)]
+    assert caches(watched=True) == [(2, 3, 20), (2, 3, 5)]
+    assert not is_recorded([x])
 
 
 def test_dtypes_must_agree():

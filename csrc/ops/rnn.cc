@@ -1,51 +1,56 @@
-// The checks and matrix products of the recurrent ops, and SimpleRNN.
+// The checks of the recurrent ops, and SimpleRNN.
 #include "ops/rnn.h"
 
 namespace kcore::ops {
 
-void infer_rnn(Infer& c, const RnnInputs& in) {
+using kernels::Activation;
+
+RnnShape infer_rnn(Infer& c, const RnnInputs& in) {
   c.require_floating(0);
   c.require_rank(0, 3);
   const int recurrent = in.kernel + 1;
   for (int i = 1; i < c.size(); ++i)
     if (c.has(i) && i != in.mask) c.require_dtype(i, c.dtype(0));
-  c.require_rank(recurrent, 2);
-  const std::int64_t batch = c.shape(0)[0], steps = c.shape(0)[1], features = c.shape(0)[2];
-  const std::int64_t units = c.shape(recurrent)[0];
-  c.require(steps >= 1, "expected x (batch, steps, features) of one step or more, received shape ", c.shape(0));
-  c.require_shape(recurrent, {units, in.gates * units});
-  c.require_shape(in.kernel, {features, in.gates * units});
-  c.require_shape(1, {batch, units});
-  if (in.c0 >= 0) c.require_shape(in.c0, {batch, units});
-  if (in.bias >= 0 && c.has(in.bias))
-    c.require_shape(in.bias, in.bias_rows == 1 ? Shape{in.gates * units} : Shape{in.bias_rows, in.gates * units});
+  const int directions = c.shape(in.kernel).rank() == 3 && c.shape(in.kernel)[0] == 2 ? 2 : 1;
+  c.require_rank(recurrent, directions + 1);
+  const RnnShape s{directions, c.shape(0)[0], c.shape(0)[1], c.shape(0)[2], c.shape(recurrent).last(1)};
+  c.require(s.steps >= 1, "expected x (batch, steps, features) of one step or more, received shape ", c.shape(0));
+  const std::int64_t width = in.gates * s.units;
+  c.require_shape(recurrent, s.each({s.units, width}));
+  c.require_shape(in.kernel, s.each({s.features, width}));
+  c.require_shape(1, s.state());
+  if (in.c0 >= 0) c.require_shape(in.c0, s.state());
+  if (c.has(in.bias)) c.require_shape(in.bias, s.each(in.bias_rows == 1 ? Shape{width} : Shape{in.bias_rows, width}));
   if (c.has(in.mask)) {
     c.require_dtype(in.mask, DType::boolean);
-    c.require_shape(in.mask, {batch, steps});
+    c.require_shape(in.mask, {s.batch, s.steps});
   }
+  return s;
 }
 
 namespace {
 
-RnnActivation parse_activation(const std::string& name) {
-  if (name == "tanh") return RnnActivation::tanh;
-  if (name == "relu") return RnnActivation::relu;
-  if (name == "sigmoid") return RnnActivation::sigmoid;
-  return RnnActivation::linear;
+const RnnInputs kInputs{.c0 = -1, .kernel = 2, .bias = 4, .mask = 5, .gates = 1, .bias_rows = 1};
+
+Activation parse_activation(const std::string& name) {
+  if (name == "tanh") return Activation::tanh;
+  if (name == "relu") return Activation::relu;
+  if (name == "sigmoid") return Activation::sigmoid;
+  return Activation::linear;
 }
 
 void require_activation(const Infer& c, const std::string& name) {
-  c.require(name == "linear" || parse_activation(name) != RnnActivation::linear,
+  c.require(name == "linear" || parse_activation(name) != Activation::linear,
             "expected activation tanh, relu, sigmoid or linear, received \"", name, "\"");
 }
 
 }  // namespace
 
 void infer(const simple_rnn& op, Infer& c) {
-  infer_rnn(c, {.c0 = -1, .kernel = 2, .bias = 4, .mask = 5, .gates = 1, .bias_rows = 1});
+  const RnnShape s = infer_rnn(c, kInputs);
   require_activation(c, op.activation);
-  c.out(c.dtype(0), {c.shape(0)[0], c.shape(0)[1], c.shape(3)[0]});
-  c.out(c.dtype(0), c.shape(1));
+  c.out(c.dtype(0), s.y());
+  c.out(c.dtype(0), s.state());
 }
 
 void run(const simple_rnn& op, Run& c) {
@@ -53,69 +58,58 @@ void run(const simple_rnn& op, Run& c) {
     using T = decltype(tag);
     const Sequence seq(c, 2, 5, op.go_backwards);
     const std::int64_t units = seq.units;
-    const T *h0 = c.input<T>(1), *kernel = c.input<T>(2), *recurrent_kernel = c.input<T>(3), *bias = c.input<T>(4);
-    T* y = c.output<T>(0);
-    T* projected = c.scratch<T>(seq.batch * seq.steps * units);
-    T* recurrent = c.scratch<T>(seq.batch * units);
-    matrix_product<T>(c, seq.batch * seq.steps, units, seq.features, {c.input<T>(0), seq.features}, {kernel, units},
-                      projected, units);
+    const T *h0 = c.input<T>(1), *bias = c.input<T>(4);
+    T* const projected = c.scratch<T>(seq.directions * seq.rows() * units);
+    project(c, seq, units, c.input<T>(0), c.input<T>(2), projected);
+    const auto recurrent = pack_recurrent<T>(c, seq, {c.input<T>(3), units, false, units, units, 1}, units * units);
+    T *const y = c.output<T>(0), *const h = c.output<T>(1), *const scratch = seq.scratch<T>(c);
     seq.for_blocks([&](const Sequence::Block& block) {
-      for (std::int64_t step = 0; step < seq.steps; ++step) {
-        const auto h_prev = block.before(y, h0, step);
-        const auto rec = block.of(recurrent, units), h = block.at(y, step, units);
-        const auto x = block.at(projected, seq.time(step), units);
-        for (std::int64_t row = 0; row < block.rows; ++row) std::copy_n(x[row], units, h[row]);
-        step_product<T>(c, block.rows, units, units, {h_prev.data, h_prev.ld}, {recurrent_kernel, units}, rec.data,
-                        rec.ld);
-        rnn_steps<T>().simple(
-            {block.shape(step), parse_activation(op.activation), {rec.data, rec.ld}, bias, h_prev, h});
-      }
+      rnn_functions<T>().simple({.walk = block.walk(),
+                                 .activation = parse_activation(op.activation),
+                                 .recurrent = recurrent.of(block),
+                                 .bias = block.weight(bias, units),
+                                 .h0 = block.of(h0, units),
+                                 .projected = block.by_time<const T>(projected, units),
+                                 .y = block.outputs(y),
+                                 .h = block.of(h, units),
+                                 .scratch = block.scratch(scratch)});
     });
-    copy_step(seq, y, seq.steps - 1, c.output<T>(1));
   });
 }
 
 void infer(const simple_rnn_grad& op, Infer& c) {
-  infer_rnn(c, {.c0 = -1, .kernel = 2, .bias = 4, .mask = 5, .gates = 1, .bias_rows = 1});
+  const RnnShape s = infer_rnn(c, kInputs);
   require_activation(c, op.activation);
-  const Shape y = {c.shape(0)[0], c.shape(0)[1], c.shape(3)[0]};
-  c.require_shape(6, y);
-  if (c.has(7)) c.require_shape(7, y);
-  if (c.has(8)) c.require_shape(8, c.shape(1));
+  c.require_shape(6, s.y());
+  if (c.has(7)) c.require_shape(7, s.y());
+  if (c.has(8)) c.require_shape(8, s.state());
   for (int i = 0; i < 4; ++i) c.out(c.in(i));
-  c.out(c.dtype(0), {y[2]});
+  c.out(c.dtype(0), s.each({s.units}));
 }
 
 void run(const simple_rnn_grad& op, Run& c) {
   for_floating(c.dtype(0), [&](auto tag) {
     using T = decltype(tag);
     const Sequence seq(c, 2, 5, op.go_backwards);
-    const std::int64_t units = seq.units, rows = seq.batch * seq.steps, state = seq.batch * units;
-    const T *x = c.input<T>(0), *h0 = c.input<T>(1), *kernel = c.input<T>(2), *recurrent_kernel = c.input<T>(3);
-    const T *y = c.input<T>(6), *dy = c.input<T>(7);
-    T* dh = copy_or_zeros<T>(c, 8, state);
-    T* dh_recurrent = zero_scratch<T>(c, state);
-    T* dz = c.scratch<T>(rows * units);
+    const std::int64_t units = seq.units;
+    const T *x = c.input<T>(0), *h0 = c.input<T>(1), *y = c.input<T>(6), *dy = c.input<T>(7);
+    T* const dh = copied_output<T>(c, 1, 8, seq.directions * seq.state());
+    T* const dz = c.scratch<T>(seq.directions * seq.rows() * units);
+    const auto recurrent = pack_recurrent<T>(c, seq, {c.input<T>(3), units, true, units, units, 1}, units * units);
+    T* const scratch = seq.scratch<T>(c);
     seq.for_blocks([&](const Sequence::Block& block) {
-      for (std::int64_t step = seq.steps - 1; step >= 0; --step) {
-        const auto rec = block.of(dh_recurrent, units), d = block.at(dz, seq.time(step), units);
-        rnn_steps<T>().simple_grad({block.shape(step),
-                                    parse_activation(op.activation),
-                                    block.at(y, step, units),
-                                    block.at(dy, step, units),
-                                    {rec.data, rec.ld},
-                                    block.of(dh, units),
-                                    d});
-        step_product<T>(c, block.rows, units, units, {d.data, d.ld}, {recurrent_kernel, units, true}, rec.data, rec.ld);
-      }
+      rnn_functions<T>().simple_grad({.walk = block.walk(),
+                                      .activation = parse_activation(op.activation),
+                                      .recurrent = recurrent.of(block),
+                                      .y = block.outputs(y),
+                                      .dy = block.outputs(dy),
+                                      .dz = block.by_time(dz, units),
+                                      .dh = block.of(dh, units),
+                                      .scratch = block.scratch(scratch)});
     });
-    add_to(dh_recurrent, dh, state);
-    std::copy_n(dh, state, c.output<T>(1));
-    const T* h_prev = states_before(c, seq, y, h0);
-    matrix_product<T>(c, rows, seq.features, units, {dz, units}, {kernel, units, true}, c.output<T>(0), seq.features);
-    matrix_product<T>(c, seq.features, units, rows, {x, seq.features, true}, {dz, units}, c.output<T>(2), units);
-    matrix_product<T>(c, units, units, rows, {h_prev, units, true}, {dz, units}, c.output<T>(3), units);
-    column_sums(rows, units, dz, c.output<T>(4));
+    input_gradients(c, seq, units, x, c.input<T>(2), dz, c.output<T>(0), c.output<T>(2));
+    recurrent_gradients(c, seq, {units, 0, units}, states_before(c, seq, y, h0), dz, c.output<T>(3));
+    bias_gradients(seq, units, dz, c.output<T>(4), units);
   });
 }
 

@@ -1,6 +1,6 @@
 // What the recurrent ops share: the layout of a sequence, the split of the batch, and matrix products.
-// The recurrence of one sample never meets another's, so blocks of the batch run through time in parallel; the products
-// over all steps (input projection, weight gradients) are single large ones.
+// The recurrence of one sample never meets another's, nor one direction the other, so blocks of the batch run through
+// time in parallel; the products over all steps (input projection, weight gradients) are single large ones.
 #pragma once
 
 #include <algorithm>
@@ -11,134 +11,192 @@
 
 namespace kcore::ops {
 
-inline constexpr std::int64_t kBatchBlock = 16;
-
-// C (m, n) = op(A) (m, k) op(B) (k, n). K is cut among threads only where the Run may be asked for memory: outside of
-// blocks.
+// C (m, n) = op(A) (m, k) op(B) (k, n) + residual, which has the layout of C and other memory.
 template <class T>
 void matrix_product(Run& c, std::int64_t m, std::int64_t n, std::int64_t k, kernels::Matrix<T> a, kernels::Matrix<T> b,
-                    T* y, std::int64_t ldy, bool cut_k = true) {
+                    T* y, std::int64_t ldy, const T* residual = nullptr) {
   if (m == 0 || n == 0) return;
   if (k == 0) {
-    for (std::int64_t i = 0; i < m; ++i) std::fill_n(y + i * ldy, n, T(0));
+    for (std::int64_t i = 0; i < m; ++i)
+      for (std::int64_t j = 0; j < n; ++j) y[i * ldy + j] = residual ? residual[i * ldy + j] : T(0);
     return;
   }
   const auto& kernels = gemm_kernels<T>();
-  run_gemm(c, GemmPlan(m, n, k, 1, cut_k), y, 0, ldy,
-           [&](std::int64_t, const kernels::GemmRange& range, T* out, std::int64_t ldout,
-               const kernels::Epilogue<T>& epilogue,
-               void* scratch) { kernels.block(a, b, out, ldout, range, epilogue, scratch); });
-}
-
-// The same for one step of a block of the batch.
-template <class T>
-void step_product(Run& c, std::int64_t m, std::int64_t n, std::int64_t k, kernels::Matrix<T> a, kernels::Matrix<T> b,
-                  T* y, std::int64_t ldy) {
-  matrix_product(c, m, n, k, a, b, y, ldy, false);
+  const kernels::Epilogue<T> sum{.residual = residual, .ld_residual = ldy};
+  run_gemm(
+      c, GemmPlan(m, n, k), y, 0, ldy, [&](std::int64_t) { return sum; },
+      [&](std::int64_t, const kernels::GemmRange& range, T* out, std::int64_t ldout,
+          const kernels::Epilogue<T>& epilogue,
+          void* scratch) { kernels.block(a, b, out, ldout, range, epilogue, scratch); });
 }
 
 // Checks x (batch, steps, features), h0, kernel, recurrent_kernel for `gates` gates, starting at input 0, and a bias of
-// `bias_rows` rows. -1 for an input that the op does not have.
+// `bias_rows` rows (1: a vector). -1 for an input that the op does not have. All but x and mask may have a leading axis
+// of two directions.
 struct RnnInputs {
   int c0, kernel, bias, mask;
   std::int64_t gates, bias_rows;
 };
-void infer_rnn(Infer& c, const RnnInputs& inputs);
 
-// Sizes and the order of time. Step s of the processing reads time(s) of x; the rows of y are in processing order.
+// The sizes of an op whose inputs were checked, and shapes with an axis of directions in front where there are two.
+struct RnnShape {
+  std::int64_t directions, batch, steps, features, units;
+
+  Shape each(const Shape& shape) const {
+    if (directions == 1) return shape;
+    Shape both{2};
+    for (std::int64_t dim : shape) both.push_back(dim);
+    return both;
+  }
+  Shape y() const { return {batch, steps, directions * units}; }
+  Shape series(std::int64_t width) const { return each({batch, steps, width}); }
+  Shape state() const { return each({batch, units}); }
+};
+RnnShape infer_rnn(Infer& c, const RnnInputs& inputs);
+
+// Sizes and the order of time. Step s of the processing reads time(s) of x.
+//
+// The second of two directions runs against the first. With one direction y is in the order of processing; with two,
+// both halves of its last axis are in the order of time.
 struct Sequence {
-  std::int64_t batch, steps, features, units;
-  bool backwards;
+  std::int64_t directions, batch, steps, features, units;
+  bool go_backwards;
   const bool* mask;
 
   Sequence(const Run& c, int kernel, int mask_input, bool go_backwards)
-      : batch(c.shape(0)[0]),
+      : directions(c.shape(kernel).rank() == 3 ? 2 : 1),
+        batch(c.shape(0)[0]),
         steps(c.shape(0)[1]),
         features(c.shape(0)[2]),
-        units(c.shape(kernel + 1)[0]),
-        backwards(go_backwards),
+        units(c.shape(kernel + 1).last(1)),
+        go_backwards(go_backwards),
         mask(c.has(mask_input) ? c.input<bool>(mask_input) : nullptr) {}
 
-  std::int64_t time(std::int64_t step) const { return backwards ? steps - 1 - step : step; }
-  std::int64_t blocks() const { return (batch + kBatchBlock - 1) / kBatchBlock; }
+  std::int64_t rows() const { return batch * steps; }
+  std::int64_t state() const { return batch * units; }
+  bool backwards(std::int64_t direction) const { return go_backwards != (direction == 1); }
 
-  // A block of the batch.
+  // Rows [first, first + rows) of the batch in one direction.
   struct Block {
-    const Sequence& sequence;
-    std::int64_t first, rows;
+    const Sequence& s;
+    std::int64_t direction, first, rows;
 
-    StepShape shape(std::int64_t step) const {
-      const auto& s = sequence;
-      return {rows, s.units, {s.mask ? s.mask + first * s.steps + s.time(step) : nullptr, s.steps}};
-    }
-    // Rows of an array (batch, steps, width) at index t of its second axis.
+    Walk walk() const { return {rows, s.units, s.steps, timed(s.mask, 1)}; }
+    // An array (directions, batch, width).
     template <class T>
-    Rows<T> at(T* data, std::int64_t t, std::int64_t width) const {
-      return {data ? data + (first * sequence.steps + t) * width : nullptr, sequence.steps * width};
+    T* of(T* data, std::int64_t width) const {
+      return data ? data + (direction * s.batch + first) * width : nullptr;
     }
-    // Rows of an array (batch, width).
+    // An array (directions, n), the same for all rows.
     template <class T>
-    Rows<T> of(T* data, std::int64_t width) const {
-      return {data + first * width, width};
+    const T* weight(const T* data, std::int64_t n) const {
+      return data ? data + direction * n : nullptr;
     }
-    // The state before a step: `states` (batch, steps, units) in processing order, `initial` (batch, units).
+    // An array (batch, steps, width) in the order of time.
     template <class T>
-    Rows<const T> before(const T* states, const T* initial, std::int64_t step) const {
-      return step == 0 ? of(initial, sequence.units) : at(states, step - 1, sequence.units);
+    Series<T> timed(T* data, std::int64_t width) const {
+      const bool back = s.backwards(direction);
+      return {data ? data + (first * s.steps + (back ? s.steps - 1 : 0)) * width : nullptr, s.steps * width,
+              back ? -width : width};
+    }
+    // An array (directions, batch, steps, width) in the order of time; of processing.
+    template <class T>
+    Series<T> by_time(T* data, std::int64_t width) const {
+      return timed(data ? data + direction * s.rows() * width : nullptr, width);
+    }
+    template <class T>
+    Series<T> by_step(T* data, std::int64_t width) const {
+      return {of(data, s.steps * width), s.steps * width, width};
+    }
+    // y and its gradient.
+    template <class T>
+    Series<T> outputs(T* data) const {
+      if (s.directions == 1) return by_step(data, s.units);
+      return timed(data ? data + direction * s.units : nullptr, 2 * s.units);
+    }
+    template <class T>
+    T* scratch(T* data) const {
+      return of(data, rnn_scratch(1, s.units));
     }
   };
 
   // Calls body(block), in parallel.
   template <class Body>
   void for_blocks(Body&& body) const {
-    parallel_for(blocks(), [&](std::int64_t i) {
-      body(Block{*this, i * kBatchBlock, std::min(kBatchBlock, batch - i * kBatchBlock)});
+    const std::int64_t count = blocks();
+    parallel_for(directions * count, [&](std::int64_t i) {
+      const std::int64_t direction = i / count, first = i % count * batch / count;
+      body(Block{*this, direction, first, (i % count + 1) * batch / count - first});
     });
+  }
+
+  // Into how many blocks the batch is cut: a power of two, so that as many threads get equal shares. Every block reads
+  // the recurrent kernel in every step, from L2 or beyond: the larger it is, the more rows must share that.
+  std::int64_t blocks() const {
+    const std::int64_t least = units <= 128 ? 8 : units <= 256 ? 16 : 32;
+    std::int64_t count = 1;
+    while (batch >= 2 * count * least) count *= 2;
+    return count;
+  }
+
+  template <class T>
+  T* scratch(Run& c) const {
+    return c.scratch<T>(directions * rnn_scratch(batch, units));
   }
 };
 
-// The state before each step, (batch, steps, units) in the order of time: the left side of the recurrent kernel's
-// gradient.
 template <class T>
-const T* states_before(Run& c, const Sequence& sequence, const T* y, const T* initial) {
-  T* out = c.scratch<T>(sequence.batch * sequence.steps * sequence.units);
-  sequence.for_blocks([&](const Sequence::Block& block) {
-    for (std::int64_t step = 0; step < sequence.steps; ++step) {
-      const auto from = block.before(y, initial, step);
-      const auto to = block.at(out, sequence.time(step), sequence.units);
-      for (std::int64_t row = 0; row < block.rows; ++row) std::copy_n(from[row], sequence.units, to[row]);
+const RnnFunctions<T>& rnn_functions() {
+  if constexpr (std::is_same_v<T, double>)
+    return kernels::rnn().f64;
+  else
+    return kernels::rnn().f32;
+}
+
+// Packed recurrent matrices, one a direction; `matrix` is that of the first, the second's data is `apart` behind it.
+template <class T>
+struct PackedRecurrent {
+  const T* data;
+  std::int64_t size;
+  const T* of(const Sequence::Block& block) const { return data + block.direction * size; }
+};
+template <class T>
+PackedRecurrent<T> pack_recurrent(Run& c, const Sequence& s, RecurrentMatrix<T> matrix, std::int64_t apart) {
+  const std::int64_t row = matrix.gates * padded_units(s.units), size = matrix.k * row;
+  T* const packed = c.scratch<T>(s.directions * size);
+  const std::int64_t grain = std::max<std::int64_t>(16, grain_for(0.15 * static_cast<double>(row)) / 4 * 4);
+  for (std::int64_t d = 0; d < s.directions; ++d, matrix.data += apart)
+    parallel_ranges(matrix.k, grain, [&](std::int64_t k0, std::int64_t k1) {
+      rnn_functions<T>().pack(matrix, packed + d * size, k0, k1);
+    });
+  return {packed, size};
+}
+
+// The state before each step, (directions, batch, steps, units) in the order of time: the left side of the recurrent
+// kernel's gradient.
+template <class T>
+const T* states_before(Run& c, const Sequence& s, const T* y, const T* h0) {
+  T* const out = c.scratch<T>(s.directions * s.rows() * s.units);
+  s.for_blocks([&](const Sequence::Block& block) {
+    const auto from = block.outputs(y);
+    const auto to = block.by_time(out, s.units);
+    for (std::int64_t row = 0; row < block.rows; ++row) {
+      std::copy_n(block.of(h0, s.units) + row * s.units, s.units, to.at(row, 0));
+      for (std::int64_t step = 1; step < s.steps; ++step)
+        std::copy_n(from.at(row, step - 1), s.units, to.at(row, step));
     }
   });
   return out;
 }
 
-// y (batch, steps, units), step -> out (batch, units).
+// An output that starts as a copy of an input, or as zeros if that is absent.
 template <class T>
-void copy_step(const Sequence& sequence, const T* y, std::int64_t step, T* out) {
-  for (std::int64_t b = 0; b < sequence.batch; ++b)
-    std::copy_n(y + (b * sequence.steps + step) * sequence.units, sequence.units, out + b * sequence.units);
-}
-
-template <class T>
-void add_to(const T* x, T* y, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; ++i) y[i] += x[i];
-}
-
-// A working copy of an input, zeros if it is absent.
-template <class T>
-T* copy_or_zeros(Run& c, int input, std::int64_t n) {
-  T* out = c.scratch<T>(n);
+T* copied_output(Run& c, int output, int input, std::int64_t n) {
+  T* const out = c.output<T>(output);
   if (c.has(input))
     std::copy_n(c.input<T>(input), n, out);
   else
     std::fill_n(out, n, T(0));
-  return out;
-}
-
-template <class T>
-T* zero_scratch(Run& c, std::int64_t n) {
-  T* out = c.scratch<T>(n);
-  std::fill_n(out, n, T(0));
   return out;
 }
 
@@ -154,12 +212,47 @@ void column_sums(std::int64_t rows, std::int64_t columns, const T* x, T* out) {
   });
 }
 
+// x W for every direction: (directions, batch, steps, width).
 template <class T>
-const RnnSteps<T>& rnn_steps() {
-  if constexpr (std::is_same_v<T, double>)
-    return kernels::rnn().f64;
-  else
-    return kernels::rnn().f32;
+void project(Run& c, const Sequence& s, std::int64_t width, const T* x, const T* kernel, T* out) {
+  for (std::int64_t d = 0; d < s.directions; ++d)
+    matrix_product<T>(c, s.rows(), width, s.features, {x, s.features}, {kernel + d * s.features * width, width},
+                      out + d * s.rows() * width, width);
+}
+
+// The gradients of x and kernel from those of the gates, (directions, batch, steps, width).
+template <class T>
+void input_gradients(Run& c, const Sequence& s, std::int64_t width, const T* x, const T* kernel, const T* dgates, T* dx,
+                     T* dkernel) {
+  T* const part = s.directions == 2 ? c.scratch<T>(s.rows() * s.features) : nullptr;  // dx of the first direction
+  for (std::int64_t d = 0; d < s.directions; ++d) {
+    const T* const dg = dgates + d * s.rows() * width;
+    const std::int64_t at = d * s.features * width;
+    matrix_product<T>(c, s.rows(), s.features, width, {dg, width}, {kernel + at, width, true},
+                      d + 1 < s.directions ? part : dx, s.features, d > 0 ? part : nullptr);
+    matrix_product<T>(c, s.features, width, s.rows(), {x, s.features, true}, {dg, width}, dkernel + at, width);
+  }
+}
+
+// Columns [first, last) of the `width` of a recurrent kernel and of its gates.
+struct GateColumns {
+  std::int64_t width, first, last;
+};
+// The gradient of those columns; `states` (directions, batch, steps, units) is what met them.
+template <class T>
+void recurrent_gradients(Run& c, const Sequence& s, GateColumns columns, const T* states, const T* dgates, T* out) {
+  const std::int64_t width = columns.width;
+  for (std::int64_t d = 0; d < s.directions; ++d)
+    matrix_product<T>(
+        c, s.units, columns.last - columns.first, s.rows(), {states + d * s.rows() * s.units, s.units, true},
+        {dgates + d * s.rows() * width + columns.first, width}, out + d * s.units * width + columns.first, width);
+}
+
+// Sums over all rows; the results of the directions are `apart` from each other.
+template <class T>
+void bias_gradients(const Sequence& s, std::int64_t width, const T* dgates, T* out, std::int64_t apart) {
+  for (std::int64_t d = 0; d < s.directions; ++d)
+    column_sums(s.rows(), width, dgates + d * s.rows() * width, out + d * apart);
 }
 
 }  // namespace kcore::ops

@@ -2,14 +2,35 @@
 #include "ops/rnn.h"
 
 namespace kcore::ops {
+namespace {
+
+RnnInputs inputs_of(bool reset_after) {
+  return {.c0 = -1, .kernel = 2, .bias = 4, .mask = 5, .gates = 3, .bias_rows = reset_after ? 2 : 1};
+}
+
+// The recurrent kernel in the form of the cell: what meets h itself, and what meets r h if not reset_after.
+template <class T>
+struct GruWeights {
+  PackedRecurrent<T> recurrent, candidate{};
+
+  GruWeights(Run& c, const Sequence& s, bool reset_after, bool transposed) {
+    const T* const r = c.input<T>(3);
+    const std::int64_t units = s.units, width = 3 * units, apart = units * width;
+    const int gates = reset_after ? 3 : 2;
+    recurrent = transposed ? pack_recurrent<T>(c, s, {r, width, true, gates * units, units, 1}, apart)
+                           : pack_recurrent<T>(c, s, {r, width, false, units, units, gates}, apart);
+    if (!reset_after) candidate = pack_recurrent<T>(c, s, {r + 2 * units, width, transposed, units, units, 1}, apart);
+  }
+};
+
+}  // namespace
 
 void infer(const gru& op, Infer& c) {
-  infer_rnn(c, {.c0 = -1, .kernel = 2, .bias = 4, .mask = 5, .gates = 3, .bias_rows = op.reset_after ? 2 : 1});
-  const std::int64_t batch = c.shape(0)[0], steps = c.shape(0)[1], units = c.shape(3)[0];
-  c.out(c.dtype(0), {batch, steps, units});
-  c.out(c.dtype(0), {batch, units});
-  c.out(c.dtype(0), {batch, steps, 3 * units});  // gates, in the order of time
-  c.out(c.dtype(0), {batch, steps, units});      // inner, in the order of time
+  const RnnShape s = infer_rnn(c, inputs_of(op.reset_after));
+  c.out(c.dtype(0), s.y());
+  c.out(c.dtype(0), s.state());
+  c.out(c.dtype(0), op.caches ? s.series(3 * s.units) : Shape{0});  // gates, in the order of time
+  c.out(c.dtype(0), op.caches ? s.series(s.units) : Shape{0});      // inner, in the order of time
 }
 
 void run(const gru& op, Run& c) {
@@ -17,95 +38,73 @@ void run(const gru& op, Run& c) {
     using T = decltype(tag);
     const Sequence seq(c, 2, 5, op.go_backwards);
     const std::int64_t units = seq.units, width = 3 * units;
-    const T *h0 = c.input<T>(1), *kernel = c.input<T>(2), *recurrent_kernel = c.input<T>(3);
-    T *y = c.output<T>(0), *gates = c.output<T>(2), *inner = c.output<T>(3);
-    T* recurrent = c.scratch<T>(seq.batch * width);
-    matrix_product<T>(c, seq.batch * seq.steps, width, seq.features, {c.input<T>(0), seq.features}, {kernel, width},
-                      gates, width);
-    const std::int64_t first = op.reset_after ? width : 2 * units;  // columns of R that meet h_prev itself
+    const T *h0 = c.input<T>(1), *bias = c.input<T>(4);
+    T* const gates = op.caches ? c.output<T>(2) : c.scratch<T>(seq.directions * seq.rows() * width);
+    project(c, seq, width, c.input<T>(0), c.input<T>(2), gates);
+    const GruWeights<T> weights(c, seq, op.reset_after, false);
+    T *const y = c.output<T>(0), *const h = c.output<T>(1), *const inner = op.caches ? c.output<T>(3) : nullptr;
+    T* const scratch = seq.scratch<T>(c);
     seq.for_blocks([&](const Sequence::Block& block) {
-      for (std::int64_t step = 0; step < seq.steps; ++step) {
-        const auto h_prev = block.before<T>(y, h0, step);
-        const auto rec = block.of(recurrent, width);
-        const GruStep<T> s{
-            block.shape(step), op.reset_after, block.at(gates, seq.time(step), width), {rec.data, rec.ld},
-            c.input<T>(4),     h_prev,         block.at(inner, seq.time(step), units), block.at(y, step, units)};
-        step_product<T>(c, block.rows, first, units, {h_prev.data, h_prev.ld}, {recurrent_kernel, width}, rec.data,
-                        rec.ld);
-        rnn_steps<T>().gru_gates(s);
-        if (!op.reset_after)
-          step_product<T>(c, block.rows, units, units, {s.inner.data, s.inner.ld},
-                          {recurrent_kernel + 2 * units, width}, rec.data + 2 * units, rec.ld);
-        rnn_steps<T>().gru_output(s);
-      }
+      rnn_functions<T>().gru({.walk = block.walk(),
+                              .reset_after = op.reset_after,
+                              .recurrent = weights.recurrent.of(block),
+                              .candidate = weights.candidate.of(block),
+                              .bias = block.weight(bias, op.reset_after ? 2 * width : width),
+                              .h0 = block.of(h0, units),
+                              .gates = block.by_time(gates, width),
+                              .y = block.outputs(y),
+                              .inner = block.by_time(inner, units),
+                              .h = block.of(h, units),
+                              .scratch = block.scratch(scratch)});
     });
-    copy_step(seq, y, seq.steps - 1, c.output<T>(1));
   });
 }
 
 void infer(const gru_grad& op, Infer& c) {
-  infer_rnn(c, {.c0 = -1, .kernel = 2, .bias = 4, .mask = 5, .gates = 3, .bias_rows = op.reset_after ? 2 : 1});
-  const std::int64_t batch = c.shape(0)[0], steps = c.shape(0)[1], units = c.shape(3)[0];
-  c.require_shape(6, {batch, steps, units});
-  c.require_shape(7, {batch, steps, 3 * units});
-  c.require_shape(8, {batch, steps, units});
-  if (c.has(9)) c.require_shape(9, {batch, steps, units});
-  if (c.has(10)) c.require_shape(10, {batch, units});
+  const RnnShape s = infer_rnn(c, inputs_of(op.reset_after));
+  c.require_shape(6, s.y());
+  c.require_shape(7, s.series(3 * s.units));
+  c.require_shape(8, s.series(s.units));
+  if (c.has(9)) c.require_shape(9, s.y());
+  if (c.has(10)) c.require_shape(10, s.state());
   for (int i = 0; i < 4; ++i) c.out(c.in(i));
-  c.out(c.dtype(0), op.reset_after ? Shape{2, 3 * units} : Shape{3 * units});
+  c.out(c.dtype(0), s.each(op.reset_after ? Shape{2, 3 * s.units} : Shape{3 * s.units}));
 }
 
 void run(const gru_grad& op, Run& c) {
   for_floating(c.dtype(0), [&](auto tag) {
     using T = decltype(tag);
     const Sequence seq(c, 2, 5, op.go_backwards);
-    const std::int64_t units = seq.units, width = 3 * units, rows = seq.batch * seq.steps, state = seq.batch * units;
-    const T *x = c.input<T>(0), *h0 = c.input<T>(1), *kernel = c.input<T>(2), *recurrent_kernel = c.input<T>(3);
-    const T *y = c.input<T>(6), *gates = c.input<T>(7), *inner = c.input<T>(8), *dy = c.input<T>(9);
-    T* dh = copy_or_zeros<T>(c, 10, state);
-    T *dh_recurrent = zero_scratch<T>(c, state), *dinner = c.scratch<T>(state);
-    T* dgates = c.scratch<T>(rows * width);
-    T* drecurrent = op.reset_after ? c.scratch<T>(rows * width) : dgates;
-    const std::int64_t first = op.reset_after ? width : 2 * units;
+    const std::int64_t units = seq.units, width = 3 * units;
+    const T *x = c.input<T>(0), *h0 = c.input<T>(1), *y = c.input<T>(6);
+    const T *gates = c.input<T>(7), *inner = c.input<T>(8), *dy = c.input<T>(9);
+    T* const dh = copied_output<T>(c, 1, 10, seq.directions * seq.state());
+    T* const dgates = c.scratch<T>(seq.directions * seq.rows() * width);
+    T* const drecurrent = op.reset_after ? c.scratch<T>(seq.directions * seq.rows() * width) : dgates;
+    const GruWeights<T> weights(c, seq, op.reset_after, true);
+    T* const scratch = seq.scratch<T>(c);
     seq.for_blocks([&](const Sequence::Block& block) {
-      for (std::int64_t step = seq.steps - 1; step >= 0; --step) {
-        const std::int64_t t = seq.time(step);
-        const auto rec = block.of(dh_recurrent, units), din = block.of(dinner, units);
-        const auto d = block.at(dgates, t, width), drec = block.at(drecurrent, t, width);
-        const GruGradStep<T> s{block.shape(step),
-                               op.reset_after,
-                               block.at(gates, t, width),
-                               block.at(inner, t, units),
-                               block.before(y, h0, step),
-                               block.at(dy, step, units),
-                               {rec.data, rec.ld},
-                               block.of(dh, units),
-                               d,
-                               drec,
-                               {din.data, din.ld}};
-        rnn_steps<T>().gru_output_grad(s);
-        if (!op.reset_after) {
-          step_product<T>(c, block.rows, units, units, {d.data + 2 * units, d.ld},
-                          {recurrent_kernel + 2 * units, width, true}, din.data, din.ld);
-          rnn_steps<T>().gru_reset_grad(s);
-        }
-        step_product<T>(c, block.rows, units, first, {drec.data, drec.ld}, {recurrent_kernel, width, true}, rec.data,
-                        rec.ld);
-      }
+      rnn_functions<T>().gru_grad({.walk = block.walk(),
+                                   .reset_after = op.reset_after,
+                                   .recurrent = weights.recurrent.of(block),
+                                   .candidate = weights.candidate.of(block),
+                                   .h0 = block.of(h0, units),
+                                   .gates = block.by_time(gates, width),
+                                   .inner = block.by_time(inner, units),
+                                   .y = block.outputs(y),
+                                   .dy = block.outputs(dy),
+                                   .dgates = block.by_time(dgates, width),
+                                   .drecurrent = block.by_time(drecurrent, width),
+                                   .dh = block.of(dh, units),
+                                   .scratch = block.scratch(scratch)});
     });
-    add_to(dh_recurrent, dh, state);
-    std::copy_n(dh, state, c.output<T>(1));
-    const T* h_prev = states_before(c, seq, y, h0);
-    T *dkernel = c.output<T>(2), *drecurrent_kernel = c.output<T>(3);
-    matrix_product<T>(c, rows, seq.features, width, {dgates, width}, {kernel, width, true}, c.output<T>(0),
-                      seq.features);
-    matrix_product<T>(c, seq.features, width, rows, {x, seq.features, true}, {dgates, width}, dkernel, width);
-    matrix_product<T>(c, units, first, rows, {h_prev, units, true}, {drecurrent, width}, drecurrent_kernel, width);
-    if (!op.reset_after)
-      matrix_product<T>(c, units, units, rows, {inner, units, true}, {dgates + 2 * units, width},
-                        drecurrent_kernel + 2 * units, width);
-    column_sums(rows, width, dgates, c.output<T>(4));
-    if (op.reset_after) column_sums(rows, width, drecurrent, c.output<T>(4) + width);
+    T *const drecurrent_kernel = c.output<T>(3), *const dbias = c.output<T>(4);
+    input_gradients(c, seq, width, x, c.input<T>(2), dgates, c.output<T>(0), c.output<T>(2));
+    const std::int64_t of_h = op.reset_after ? width : 2 * units;
+    recurrent_gradients(c, seq, {width, 0, of_h}, states_before(c, seq, y, h0), drecurrent, drecurrent_kernel);
+    if (!op.reset_after) recurrent_gradients(c, seq, {width, of_h, width}, inner, dgates, drecurrent_kernel);
+    bias_gradients(seq, width, dgates, dbias, op.reset_after ? 2 * width : width);
+    if (op.reset_after) bias_gradients(seq, width, drecurrent, dbias + width, 2 * width);
   });
 }
 

@@ -2,15 +2,19 @@
 #include "ops/rnn.h"
 
 namespace kcore::ops {
+namespace {
 
-void infer(const lstm&, Infer& c) {
-  infer_rnn(c, {.c0 = 2, .kernel = 3, .bias = 5, .mask = 6, .gates = 4, .bias_rows = 1});
-  const std::int64_t batch = c.shape(0)[0], steps = c.shape(0)[1], units = c.shape(4)[0];
-  c.out(c.dtype(0), {batch, steps, units});
-  c.out(c.dtype(0), {batch, units});
-  c.out(c.dtype(0), {batch, units});
-  c.out(c.dtype(0), {batch, steps, 4 * units});  // gates, in the order of time
-  c.out(c.dtype(0), {batch, steps, units});      // cell states, in processing order
+const RnnInputs kInputs{.c0 = 2, .kernel = 3, .bias = 5, .mask = 6, .gates = 4, .bias_rows = 1};
+
+}  // namespace
+
+void infer(const lstm& op, Infer& c) {
+  const RnnShape s = infer_rnn(c, kInputs);
+  c.out(c.dtype(0), s.y());
+  c.out(c.dtype(0), s.state());
+  c.out(c.dtype(0), s.state());
+  c.out(c.dtype(0), op.caches ? s.series(4 * s.units) : Shape{0});  // gates, in the order of time
+  c.out(c.dtype(0), op.caches ? s.series(s.units) : Shape{0});      // cells, in the order of processing
 }
 
 void run(const lstm& op, Run& c) {
@@ -18,80 +22,66 @@ void run(const lstm& op, Run& c) {
     using T = decltype(tag);
     const Sequence seq(c, 3, 6, op.go_backwards);
     const std::int64_t units = seq.units, width = 4 * units;
-    const T *h0 = c.input<T>(1), *c0 = c.input<T>(2), *kernel = c.input<T>(3), *recurrent_kernel = c.input<T>(4);
-    T *y = c.output<T>(0), *gates = c.output<T>(3), *cells = c.output<T>(4);
-    T* recurrent = c.scratch<T>(seq.batch * width);
-    matrix_product<T>(c, seq.batch * seq.steps, width, seq.features, {c.input<T>(0), seq.features}, {kernel, width},
-                      gates, width);
+    const T *h0 = c.input<T>(1), *c0 = c.input<T>(2), *bias = c.input<T>(5);
+    T* const gates = op.caches ? c.output<T>(3) : c.scratch<T>(seq.directions * seq.rows() * width);
+    project(c, seq, width, c.input<T>(0), c.input<T>(3), gates);
+    const auto recurrent = pack_recurrent<T>(c, seq, {c.input<T>(4), width, false, units, units, 4}, units * width);
+    T *const y = c.output<T>(0), *const h = c.output<T>(1), *const cell = c.output<T>(2);
+    T *const cells = op.caches ? c.output<T>(4) : nullptr, *const scratch = seq.scratch<T>(c);
     seq.for_blocks([&](const Sequence::Block& block) {
-      for (std::int64_t step = 0; step < seq.steps; ++step) {
-        const auto h_prev = block.before<T>(y, h0, step);
-        const auto rec = block.of(recurrent, width);
-        step_product<T>(c, block.rows, width, units, {h_prev.data, h_prev.ld}, {recurrent_kernel, width}, rec.data,
-                        rec.ld);
-        rnn_steps<T>().lstm({block.shape(step),
-                             block.at(gates, seq.time(step), width),
-                             {rec.data, rec.ld},
-                             c.input<T>(5),
-                             h_prev,
-                             block.before<T>(cells, c0, step),
-                             block.at(y, step, units),
-                             block.at(cells, step, units)});
-      }
+      rnn_functions<T>().lstm({.walk = block.walk(),
+                               .recurrent = recurrent.of(block),
+                               .bias = block.weight(bias, width),
+                               .h0 = block.of(h0, units),
+                               .c0 = block.of(c0, units),
+                               .gates = block.by_time(gates, width),
+                               .y = block.outputs(y),
+                               .cells = block.by_step(cells, units),
+                               .h = block.of(h, units),
+                               .c = block.of(cell, units),
+                               .scratch = block.scratch(scratch)});
     });
-    copy_step(seq, y, seq.steps - 1, c.output<T>(1));
-    copy_step(seq, cells, seq.steps - 1, c.output<T>(2));
   });
 }
 
 void infer(const lstm_grad&, Infer& c) {
-  infer_rnn(c, {.c0 = 2, .kernel = 3, .bias = 5, .mask = 6, .gates = 4, .bias_rows = 1});
-  const std::int64_t batch = c.shape(0)[0], steps = c.shape(0)[1], units = c.shape(4)[0];
-  c.require_shape(7, {batch, steps, units});
-  c.require_shape(8, {batch, steps, 4 * units});
-  c.require_shape(9, {batch, steps, units});
-  if (c.has(10)) c.require_shape(10, {batch, steps, units});
+  const RnnShape s = infer_rnn(c, kInputs);
+  c.require_shape(7, s.y());
+  c.require_shape(8, s.series(4 * s.units));
+  c.require_shape(9, s.series(s.units));
+  if (c.has(10)) c.require_shape(10, s.y());
   for (int i = 11; i <= 12; ++i)
-    if (c.has(i)) c.require_shape(i, {batch, units});
+    if (c.has(i)) c.require_shape(i, s.state());
   for (int i = 0; i < 5; ++i) c.out(c.in(i));
-  c.out(c.dtype(0), {4 * units});
+  c.out(c.dtype(0), s.each({4 * s.units}));
 }
 
 void run(const lstm_grad& op, Run& c) {
   for_floating(c.dtype(0), [&](auto tag) {
     using T = decltype(tag);
     const Sequence seq(c, 3, 6, op.go_backwards);
-    const std::int64_t units = seq.units, width = 4 * units, rows = seq.batch * seq.steps, state = seq.batch * units;
-    const T *x = c.input<T>(0), *h0 = c.input<T>(1), *c0 = c.input<T>(2), *kernel = c.input<T>(3);
-    const T *recurrent_kernel = c.input<T>(4), *y = c.input<T>(7), *gates = c.input<T>(8), *cells = c.input<T>(9);
-    const T* dy = c.input<T>(10);
-    T *dh = copy_or_zeros<T>(c, 11, state), *dc = copy_or_zeros<T>(c, 12, state);
-    T* dh_recurrent = zero_scratch<T>(c, state);
-    T* dgates = c.scratch<T>(rows * width);
+    const std::int64_t units = seq.units, width = 4 * units, state = seq.directions * seq.state();
+    const T *x = c.input<T>(0), *h0 = c.input<T>(1), *c0 = c.input<T>(2), *y = c.input<T>(7);
+    const T *gates = c.input<T>(8), *cells = c.input<T>(9), *dy = c.input<T>(10);
+    T *const dh = copied_output<T>(c, 1, 11, state), *const dc = copied_output<T>(c, 2, 12, state);
+    T* const dgates = c.scratch<T>(seq.directions * seq.rows() * width);
+    const auto recurrent = pack_recurrent<T>(c, seq, {c.input<T>(4), width, true, width, units, 1}, units * width);
+    T* const scratch = seq.scratch<T>(c);
     seq.for_blocks([&](const Sequence::Block& block) {
-      for (std::int64_t step = seq.steps - 1; step >= 0; --step) {
-        const auto rec = block.of(dh_recurrent, units), d = block.at(dgates, seq.time(step), width);
-        rnn_steps<T>().lstm_grad({block.shape(step),
-                                  block.at(gates, seq.time(step), width),
-                                  block.before(cells, c0, step),
-                                  block.at(cells, step, units),
-                                  block.at(dy, step, units),
-                                  {rec.data, rec.ld},
-                                  block.of(dh, units),
-                                  block.of(dc, units),
-                                  d});
-        step_product<T>(c, block.rows, units, width, {d.data, d.ld}, {recurrent_kernel, width, true}, rec.data, rec.ld);
-      }
+      rnn_functions<T>().lstm_grad({.walk = block.walk(),
+                                    .recurrent = recurrent.of(block),
+                                    .c0 = block.of(c0, units),
+                                    .gates = block.by_time(gates, width),
+                                    .cells = block.by_step(cells, units),
+                                    .dy = block.outputs(dy),
+                                    .dgates = block.by_time(dgates, width),
+                                    .dh = block.of(dh, units),
+                                    .dc = block.of(dc, units),
+                                    .scratch = block.scratch(scratch)});
     });
-    add_to(dh_recurrent, dh, state);
-    std::copy_n(dh, state, c.output<T>(1));
-    std::copy_n(dc, state, c.output<T>(2));
-    const T* h_prev = states_before(c, seq, y, h0);
-    matrix_product<T>(c, rows, seq.features, width, {dgates, width}, {kernel, width, true}, c.output<T>(0),
-                      seq.features);
-    matrix_product<T>(c, seq.features, width, rows, {x, seq.features, true}, {dgates, width}, c.output<T>(3), width);
-    matrix_product<T>(c, units, width, rows, {h_prev, units, true}, {dgates, width}, c.output<T>(4), width);
-    column_sums(rows, width, dgates, c.output<T>(5));
+    input_gradients(c, seq, width, x, c.input<T>(3), dgates, c.output<T>(0), c.output<T>(3));
+    recurrent_gradients(c, seq, {width, 0, width}, states_before(c, seq, y, h0), dgates, c.output<T>(4));
+    bias_gradients(seq, width, dgates, c.output<T>(5), width);
   });
 }
 

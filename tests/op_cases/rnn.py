@@ -26,7 +26,20 @@ def unroll(x, states, mask, go_backwards, cell):
     return np.stack(outputs, 1), *states
 
 
-def lstm(x, h0, c0, kernel, recurrent_kernel, bias, mask, go_backwards=False):
+def both_directions(oracle, x, weights, mask, go_backwards, **attrs):
+    """Of two directions: each with its half of states and weights, outputs side by side in the order of time."""
+    results = []
+    for d, backwards in enumerate((go_backwards, not go_backwards)):
+        y, *states = oracle(x, *[None if w is None else w[d] for w in weights], mask, go_backwards=backwards, **attrs)
+        results.append((y[:, ::-1] if backwards else y, *states))
+    ys, *states = zip(*results)
+    return (np.concatenate(ys, -1), *[None if s[0] is None else np.stack(s) for s in states])
+
+
+def lstm(x, h0, c0, kernel, recurrent_kernel, bias, mask, go_backwards=False, caches=True):
+    if kernel.ndim == 3:
+        return both_directions(lstm, x, (h0, c0, kernel, recurrent_kernel, bias), mask, go_backwards)
+
     def cell(x_t, h, c):
         i, f, g, o = np.split(x_t @ kernel + h @ recurrent_kernel + (0 if bias is None else bias), 4, -1)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
@@ -35,7 +48,10 @@ def lstm(x, h0, c0, kernel, recurrent_kernel, bias, mask, go_backwards=False):
     return (*unroll(x, (h0, c0), mask, go_backwards, cell), None, None)
 
 
-def gru(x, h0, kernel, recurrent_kernel, bias, mask, reset_after=True, go_backwards=False):
+def gru(x, h0, kernel, recurrent_kernel, bias, mask, reset_after=True, go_backwards=False, caches=True):
+    if kernel.ndim == 3:
+        weights = (h0, kernel, recurrent_kernel, bias)
+        return both_directions(gru, x, weights, mask, go_backwards, reset_after=reset_after)
     units = h0.shape[1]
     bias_x, bias_h = (0, 0) if bias is None else bias if reset_after else (bias, 0)
 
@@ -50,6 +66,10 @@ def gru(x, h0, kernel, recurrent_kernel, bias, mask, reset_after=True, go_backwa
 
 
 def simple_rnn(x, h0, kernel, recurrent_kernel, bias, mask, activation="tanh", go_backwards=False):
+    if kernel.ndim == 3:
+        weights = (h0, kernel, recurrent_kernel, bias)
+        return both_directions(simple_rnn, x, weights, mask, go_backwards, activation=activation)
+
     def cell(x_t, h):
         return (ACTIVATIONS[activation](x_t @ kernel + h @ recurrent_kernel + (0 if bias is None else bias)),)
 
@@ -113,6 +133,61 @@ WHY = "sums over features and units, then contractions by the gates, over the st
 def wide(gates, bias_shape):
     # Smaller, or the states of more units saturate and finite differences lose their accuracy.
     return [w / 2 for w in weights(gates, bias_shape, features=7, units=9)]
+
+
+# More units than a panel of the packed recurrent kernel holds on any ISA.
+MANY_X, MANY_H, MANY_C, MANY_MASK = normal(5, 3, 4), normal(5, 70, key="h"), normal(5, 70, key="c"), booleans(5, 3)
+
+
+def many(gates, bias_shape):
+    return [w / 4 for w in weights(gates, bias_shape, features=4, units=70)]
+
+
+def pairs(*arrays):
+    """Arrays of two directions: the second differs."""
+    return [None if a is None else np.stack([a, a[..., ::-1] * 0.9]) for a in arrays]
+
+
+def direction_cases():
+    """Both directions at once, with and without what the gradient needs, and on more than one block of the batch."""
+    wide_lstm, wide_gru, wide_gru1, wide_rnn = wide(4, (36,)), wide(3, (2, 27)), wide(3, (27,)), wide(1, (9,))
+    lstm_wide = [WIDE_X, *pairs(WIDE_H, WIDE_C, *wide_lstm), WIDE_MASK]
+    gru_wide = [WIDE_X, *pairs(WIDE_H, *wide_gru), WIDE_MASK]
+    rows = [
+        ("lstm", [X, *pairs(H0, C0, *LSTM), MASK], lstm, {}, {"ulps": 16}),
+        ("lstm", [X, *pairs(H0, C0, *LSTM[:2], None), None], lstm, {"go_backwards": True}, {"ulps": 16}),
+        ("lstm", lstm_wide, lstm, {}, {"ulps": 32, "second": False}),
+        ("gru", [X, *pairs(H0, *GRU), MASK], gru, {}, {"ulps": 16}),
+        ("gru", [X, *pairs(H0, *GRU1), None], gru, {"reset_after": False, "go_backwards": True}, {"ulps": 16}),
+        ("gru", gru_wide, gru, {}, {"ulps": 32, "second": False}),
+        ("gru", [WIDE_X, *pairs(WIDE_H, *wide_gru1), None], gru, {"reset_after": False}, {"ulps": 32, "second": False}),
+        ("simple_rnn", [X, *pairs(H0, *RNN), MASK], simple_rnn, {}, {"ulps": 16}),
+        ("simple_rnn", [WIDE_X, *pairs(WIDE_H, *wide_rnn), None], simple_rnn, {}, {"ulps": 32, "second": False}),
+    ]
+    return [Case(op, inputs, f, attrs, why=WHY, name="both", **rest) for op, inputs, f, attrs, rest in rows]
+
+
+def inference_cases():
+    """Without caches: nothing to differentiate."""
+    rows = [
+        ("lstm", [WIDE_X, WIDE_H, WIDE_C, *wide(4, (36,)), WIDE_MASK], lstm, {}),
+        ("gru", [WIDE_X, WIDE_H, *wide(3, (2, 27)), WIDE_MASK], gru, {}),
+        ("gru", [WIDE_X, WIDE_H, *wide(3, (27,)), WIDE_MASK], gru, {"reset_after": False}),
+    ]
+    return [
+        Case(op, inputs, f, {**attrs, "caches": False}, ulps=32, why=WHY, grad=False, name="inference")
+        for op, inputs, f, attrs in rows
+    ]
+
+
+def many_cases():
+    rows = [
+        ("lstm", [MANY_X, MANY_H, MANY_C, *many(4, (280,)), MANY_MASK], lstm, {}),
+        ("gru", [MANY_X, MANY_H, *many(3, (2, 210)), MANY_MASK], gru, {}),
+        ("gru", [MANY_X, MANY_H, *many(3, (210,)), MANY_MASK], gru, {"reset_after": False}),
+        ("simple_rnn", [MANY_X, MANY_H, *many(1, (70,)), MANY_MASK], simple_rnn, {}),
+    ]
+    return [Case(op, i, f, a, ulps=64, why=WHY, second=False, name="many") for op, i, f, a in rows]
 
 
 def lstm_caches(x, h0, c0, kernel, recurrent_kernel, bias, mask, go_backwards=False):
@@ -274,4 +349,7 @@ CASES = [
         {},
         "tanh",
     ),
+    *direction_cases(),
+    *inference_cases(),
+    *many_cases(),
 ]

@@ -1,109 +1,149 @@
-// The pointwise part of one time step of LSTM, GRU and SimpleRNN, forward and backward, over some rows of a batch.
-// The matrix products are made before and after by the caller. A masked row repeats its state and gets no gradient.
+// LSTM, GRU and SimpleRNN through all steps of time, forward and backward, for a block of the rows of a batch. Serial;
+// csrc/ops makes the products that span all steps (x W before, the gradients of the weights after) and hands out
+// blocks.
+//
+// The recurrent kernel is packed once per call into panels of vectors (tile.h). A step multiplies the state with a
+// panel and finishes the units of that panel while they are in L1: gates, new state, output. States live in compact
+// buffers whose rows are padded to whole vectors; the caller's arrays are met by copies of the units that exist. A
+// masked row repeats its state and gets no gradient.
 #pragma once
 
 #include <cstdint>
 
+#include "kernels/activation.h"
 #include "kernels/dispatch.h"
 
 namespace kcore {
 
-// Rows of equal length, `ld` elements apart.
+// A value for each row and step: rows `row` apart, and `step` from one step of the processing to the next (negative if
+// time runs backwards). data == nullptr: absent.
 template <class T>
-struct Rows {
+struct Series {
   T* data = nullptr;
-  std::int64_t ld = 0;
-  T* operator[](std::int64_t row) const { return data + row * ld; }
+  std::int64_t row = 0, step = 0;
+  T* at(std::int64_t r, std::int64_t s) const { return data + r * row + s * step; }
 };
 
-struct StepShape {
-  std::int64_t rows, units;
-  Rows<const bool> mask;  // one element a row; data == nullptr: nothing is masked
-};
-
-// gates in: x W; out: the activated gates i, f, g, o. recurrent: h_prev R. Both (rows, 4 units).
-//   c = f c_prev + i g,  h = o tanh(c)
+// The right side of a step's product, (k, gates * units), read from a recurrent kernel or, transposed, its columns.
+// Packed it takes k * gates * padded_units(units) elements.
 template <class T>
-struct LstmStep {
-  StepShape shape;
-  Rows<T> gates;
-  Rows<const T> recurrent;
-  const T* bias;  // (4 units,) or nullptr
-  Rows<const T> h_prev, c_prev;
-  Rows<T> h, c;
+struct RecurrentMatrix {
+  const T* data;
+  std::int64_t ld;
+  bool transposed;
+  std::int64_t k, units;
+  int gates;
 };
 
-// dh, dc in: the gradients that later steps pass on; dh gains dy + dh_recurrent. Out: what reaches the step before
-// without passing the recurrent kernel. dgates (rows, 4 units): the gradient before the activations.
-template <class T>
-struct LstmGradStep {
-  StepShape shape;
-  Rows<const T> gates, c_prev, c, dy, dh_recurrent;  // dy.data may be nullptr
-  Rows<T> dh, dc, dgates;
+struct Walk {
+  std::int64_t rows, units, steps;
+  Series<const bool> mask;
 };
 
-// Two parts, for in one form of the cell a matrix product lies between them.
-//   gates: z, r = sigmoid(x W + h_prev R); inner = h_prev R_h + bias (reset_after) or r h_prev
-//   output: g = tanh(x W_h + r inner) or tanh(x W_h + inner R_h);  h = z h_prev + (1 - z) g
-// gates and recurrent are (rows, 3 units), in the order z, r, g. bias: (2, 3 units) if reset_after, else (3 units,).
+// The longest vector of any ISA, in floats.
+inline constexpr std::int64_t kRnnMaxLanes = 16;
+constexpr std::int64_t padded_units(std::int64_t units) {
+  return (units + kRnnMaxLanes - 1) / kRnnMaxLanes * kRnnMaxLanes;
+}
+// Scratch of a block, in elements, for every kernel below.
+constexpr std::int64_t rnn_scratch(std::int64_t rows, std::int64_t units) { return 3 * rows * padded_units(units); }
+
+//   i, f, o = sigmoid(gates + h R + bias), g = tanh(..);  c = f c + i g;  h = o tanh(c)
+// gates (4 units) in: x W. Out, if `cells` is given: the activated gates.
 template <class T>
-struct GruStep {
-  StepShape shape;
+struct LstmBlock {
+  Walk walk;
+  const T* recurrent;  // packed (units, 4 units)
+  const T* bias;       // (4 units,) or nullptr
+  const T *h0, *c0;    // (rows, units)
+  Series<T> gates, y, cells;
+  T *h, *c;  // (rows, units): the last states
+  T* scratch;
+};
+
+// dh and dc (rows, units) in: the gradients of the last states; out: of the first. dgates: before the activations.
+template <class T>
+struct LstmGradBlock {
+  Walk walk;
+  const T* recurrent;  // packed (4 units, units), the recurrent kernel transposed
+  const T* c0;
+  Series<const T> gates, cells, dy;
+  Series<T> dgates;
+  T *dh, *dc;
+  T* scratch;
+};
+
+//   z, r = sigmoid(gates + h R + bias);  h = z h + (1 - z) g, where
+//   reset_after: inner = h R_g + bias', g = tanh(gates_g + bias_g + r inner)
+//   else:        inner = r h,           g = tanh(gates_g + bias_g + inner R_g)
+// gates (3 units, order z, r, g) in: x W; out: the activated gates. inner: written if given.
+template <class T>
+struct GruBlock {
+  Walk walk;
   bool reset_after;
-  Rows<T> gates;
-  Rows<const T> recurrent;
-  const T* bias;
-  Rows<const T> h_prev;
-  Rows<T> inner, h;
+  const T* recurrent;  // packed (units, 3 units), or the first 2 units of it if not reset_after
+  const T* candidate;  // packed (units, units) of g if not reset_after
+  const T* bias;       // (2, 3 units) if reset_after, else (3 units,); or nullptr
+  const T* h0;
+  Series<T> gates, y, inner;
+  T* h;
+  T* scratch;
 };
 
-// output: from dh to dgates of z and g, for reset_after also r and drecurrent (rows, 3 units), the gradient of h_prev
-// R. reset, not reset_after only: from dinner = dg R_h^T to dgates of r.
+// drecurrent, reset_after only: the gradient of h R.
 template <class T>
-struct GruGradStep {
-  StepShape shape;
+struct GruGradBlock {
+  Walk walk;
   bool reset_after;
-  Rows<const T> gates, inner, h_prev, dy, dh_recurrent;
-  Rows<T> dh, dgates, drecurrent;
-  Rows<const T> dinner;
+  const T* recurrent;  // packed (3 units, units), or (2 units, units) if not reset_after
+  const T* candidate;  // packed (units, units) if not reset_after
+  const T* h0;
+  Series<const T> gates, inner, y, dy;
+  Series<T> dgates, drecurrent;
+  T* dh;
+  T* scratch;
 };
 
-enum class RnnActivation { linear, tanh, relu, sigmoid };
-
-// h = activation(x W + h_prev R + bias); h holds x W on the way in.
+// h = activation(projected + h R + bias)
 template <class T>
-struct SimpleRnnStep {
-  StepShape shape;
-  RnnActivation activation;
-  Rows<const T> recurrent;
+struct SimpleRnnBlock {
+  Walk walk;
+  kernels::Activation activation;
+  const T* recurrent;  // packed (units, units)
   const T* bias;
-  Rows<const T> h_prev;
-  Rows<T> h;
+  const T* h0;
+  Series<const T> projected;
+  Series<T> y;
+  T* h;
+  T* scratch;
 };
 
 template <class T>
-struct SimpleRnnGradStep {
-  StepShape shape;
-  RnnActivation activation;
-  Rows<const T> h, dy, dh_recurrent;
-  Rows<T> dh, dz;
+struct SimpleRnnGradBlock {
+  Walk walk;
+  kernels::Activation activation;
+  const T* recurrent;  // packed, transposed
+  Series<const T> y, dy;
+  Series<T> dz;
+  T* dh;
+  T* scratch;
 };
 
 template <class T>
-struct RnnSteps {
-  void (*lstm)(const LstmStep<T>& step);
-  void (*lstm_grad)(const LstmGradStep<T>& step);
-  void (*gru_gates)(const GruStep<T>& step);
-  void (*gru_output)(const GruStep<T>& step);
-  void (*gru_output_grad)(const GruGradStep<T>& step);
-  void (*gru_reset_grad)(const GruGradStep<T>& step);
-  void (*simple)(const SimpleRnnStep<T>& step);
-  void (*simple_grad)(const SimpleRnnGradStep<T>& step);
+struct RnnFunctions {
+  // Rows [k0, k1) of the panels.
+  void (*pack)(const RecurrentMatrix<T>& matrix, T* to, std::int64_t k0, std::int64_t k1);
+  void (*lstm)(const LstmBlock<T>& block);
+  void (*lstm_grad)(const LstmGradBlock<T>& block);
+  void (*gru)(const GruBlock<T>& block);
+  void (*gru_grad)(const GruGradBlock<T>& block);
+  void (*simple)(const SimpleRnnBlock<T>& block);
+  void (*simple_grad)(const SimpleRnnGradBlock<T>& block);
 };
 
 struct RnnKernels {
-  RnnSteps<float> f32;
-  RnnSteps<double> f64;
+  RnnFunctions<float> f32;
+  RnnFunctions<double> f64;
 };
 
 }  // namespace kcore

@@ -4,7 +4,7 @@ Receives arrays and op names from everything above; hands op calls to `_core.run
 Imports nothing of kcore but `_core`.
 """
 
-from kcore.autograd.apply import apply, vjp, vjp_of
+from kcore.autograd.apply import apply, is_recorded, vjp, vjp_of
 from kcore.autograd.dtype import result_type, standardize_dtype
 from kcore.autograd.tape import GradientTape, custom_gradient, grad, stop_gradient, value_and_grad
 from kcore.autograd.tensor import Tensor, convert_to_tensor, is_tensor
@@ -18,6 +18,7 @@ __all__ = [
     "convert_to_tensor",
     "custom_gradient",
     "grad",
+    "is_recorded",
     "is_tensor",
     "result_type",
     "standardize_dtype",

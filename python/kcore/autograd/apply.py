@@ -62,6 +62,11 @@ def apply(op: str, inputs: Sequence[Tensor | None], attrs: dict[str, Any] | None
     return outputs if type(result) is tuple else outputs[0]
 
 
+def is_recorded(inputs: Sequence[Tensor | None]) -> bool:
+    """Whether a tape wants a gradient of one of these inputs: an op may then keep what its vjp needs."""
+    return any(tape.wants(inputs) for tape in tapes.stack)
+
+
 def vjp(op: str) -> Callable[[Vjp], Vjp]:
     """Registers the vector-Jacobian product of an op; an op without one is not differentiable.
 

@@ -70,6 +70,10 @@ class GradientTape:
             self._nodes.append(Node(op, inputs, attrs, outputs, needs))
             self._tracked.update(floats)
 
+    def wants(self, inputs: Sequence[Tensor | None]) -> bool:
+        """Whether a differentiable op on these inputs will be recorded."""
+        return self._nodes is not None and any(x is not None and self._wants(x) for x in inputs)
+
     def _wants(self, x: Tensor) -> bool:
         source = x.source
         if source is None:

@@ -2,6 +2,9 @@
 
 All follow Keras: the kernels of the gates lie side by side (LSTM i, f, c, o; GRU z, r, h), a masked step repeats the
 state before it, and `go_backwards` reads time from its end and returns outputs in the order of processing.
+
+With a leading axis of two before states and weights, both directions run at the same time, the second against the
+first: outputs are (batch, steps, 2 units), in the order of time, and the last states (2, batch, units).
 """
 
 from __future__ import annotations
@@ -9,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from kcore.autograd import GradientTape, Tensor, apply, convert_to_tensor, vjp, vjp_of
+from kcore.autograd import GradientTape, Tensor, apply, convert_to_tensor, is_recorded, vjp, vjp_of
 from kcore.ops import elementwise as ew
 from kcore.ops.matmul import matmul
 from kcore.ops.operands import as_tensor
-from kcore.ops.shape import expand_dims, flip, reshape, split, stack, unstack
+from kcore.ops.shape import concatenate, expand_dims, flip, reshape, split, stack, unstack
 
 ACTIVATIONS = ("tanh", "relu", "sigmoid", "linear")  # of simple_rnn
 
@@ -22,10 +25,16 @@ def _optional(x: Any, dtype: str | None = None) -> Tensor | None:
     return None if x is None else convert_to_tensor(x, dtype=dtype)
 
 
-def _zero_masked(y: Tensor, mask: Tensor | None, go_backwards: bool, wanted: bool) -> Tensor:
+def _zero_masked(y: Tensor, inputs: tuple, go_backwards: bool, wanted: bool) -> Tensor:
+    mask = inputs[-1]
     if mask is None or not wanted:
         return y
-    return ew.where(expand_dims(flip(mask, axis=1) if go_backwards else mask, -1), y, 0.0)
+    in_time = len(inputs[1].shape) == 3 or not go_backwards  # of two directions, or forwards
+    return ew.where(expand_dims(mask if in_time else flip(mask, axis=1), -1), y, 0.0)
+
+
+def _without_caches(attrs: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in attrs.items() if name != "caches"}
 
 
 def lstm(
@@ -61,16 +70,16 @@ def lstm(
     >>> y.shape, h.shape
     ((1, 3, 1), (1, 1))
     """
-    mask = _optional(mask, "bool")
-    inputs = (*map(as_tensor, (x, h0, c0, kernel, recurrent_kernel)), _optional(bias), mask)
-    y, h, c, _, _ = apply("lstm", inputs, {"go_backwards": bool(go_backwards)})
-    return _zero_masked(y, mask, go_backwards, zero_output_for_mask), h, c
+    inputs = (*map(as_tensor, (x, h0, c0, kernel, recurrent_kernel)), _optional(bias), _optional(mask, "bool"))
+    attrs = {"go_backwards": bool(go_backwards), "caches": is_recorded(inputs)}
+    y, h, c, _, _ = apply("lstm", inputs, attrs)
+    return _zero_masked(y, inputs, go_backwards, zero_output_for_mask), h, c
 
 
 @vjp("lstm")
 def lstm_vjp(node, dy, dh, dc, dgates=None, dcells=None):
     y, _, _, gates, cells = node.outputs
-    grads = apply("lstm_grad", (*node.inputs, y, gates, cells, dy, dh, dc), node.attrs)
+    grads = apply("lstm_grad", (*node.inputs, y, gates, cells, dy, dh, dc), _without_caches(node.attrs))
     return [*grads[:5], grads[5] if node.inputs[5] is not None else None, None]
 
 
@@ -109,17 +118,16 @@ def gru(
     >>> y.shape, h.shape
     ((1, 3, 1), (1, 1))
     """
-    mask = _optional(mask, "bool")
-    inputs = (*map(as_tensor, (x, h0, kernel, recurrent_kernel)), _optional(bias), mask)
-    attrs = {"reset_after": bool(reset_after), "go_backwards": bool(go_backwards)}
+    inputs = (*map(as_tensor, (x, h0, kernel, recurrent_kernel)), _optional(bias), _optional(mask, "bool"))
+    attrs = {"reset_after": bool(reset_after), "go_backwards": bool(go_backwards), "caches": is_recorded(inputs)}
     y, h, _, _ = apply("gru", inputs, attrs)
-    return _zero_masked(y, mask, go_backwards, zero_output_for_mask), h
+    return _zero_masked(y, inputs, go_backwards, zero_output_for_mask), h
 
 
 @vjp("gru")
 def gru_vjp(node, dy, dh, dgates=None, dinner=None):
     y, _, gates, inner = node.outputs
-    grads = apply("gru_grad", (*node.inputs, y, gates, inner, dy, dh), node.attrs)
+    grads = apply("gru_grad", (*node.inputs, y, gates, inner, dy, dh), _without_caches(node.attrs))
     return [*grads[:4], grads[4] if node.inputs[4] is not None else None, None]
 
 
@@ -153,10 +161,9 @@ def simple_rnn(
     >>> simple_rnn([[[1.0], [1.0]]], [[0.0]], [[1.0]], [[2.0]], activation="linear")[0].tolist()
     [[[1.0], [3.0]]]
     """
-    mask = _optional(mask, "bool")
-    inputs = (*map(as_tensor, (x, h0, kernel, recurrent_kernel)), _optional(bias), mask)
+    inputs = (*map(as_tensor, (x, h0, kernel, recurrent_kernel)), _optional(bias), _optional(mask, "bool"))
     y, h = apply("simple_rnn", inputs, {"activation": activation, "go_backwards": bool(go_backwards)})
-    return _zero_masked(y, mask, go_backwards, zero_output_for_mask), h
+    return _zero_masked(y, inputs, go_backwards, zero_output_for_mask), h
 
 
 @vjp("simple_rnn")
@@ -222,12 +229,25 @@ def _simple_rnn_steps(x, h0, kernel, recurrent_kernel, bias, mask, activation="t
     return _unroll(x, (h0,), mask, go_backwards, cell)
 
 
+def _directions(steps: Callable, x: Tensor, weights: list, mask: Tensor | None, go_backwards=False, **attrs) -> tuple:
+    """`steps` for states and weights of one direction, or of two."""
+    if len(weights[0].shape) == 2:
+        return steps(x, *weights, mask, go_backwards=go_backwards, **attrs)
+    halves = [(None, None) if w is None else unstack(w) for w in weights]
+    results = []
+    for direction, backwards in enumerate((go_backwards, not go_backwards)):
+        y, *states = steps(x, *[h[direction] for h in halves], mask, go_backwards=backwards, **attrs)
+        results.append((flip(y, axis=1) if backwards else y, *states))
+    ys, *states = zip(*results)
+    return (concatenate(ys, axis=-1), *map(stack, states))
+
+
 def _gradients(steps: Callable, inputs: tuple, mask: Tensor | None, dys: tuple, attrs: dict) -> tuple:
-    """The outputs of a *_grad op, differentiable: the gradients of `steps(*inputs, mask, **attrs)`."""
+    """The outputs of a *_grad op, differentiable: the gradients of `steps(*inputs, mask, **attrs)` for each direction."""
     inputs = [None if v is None else reshape(v, v.shape) for v in inputs]  # told apart even if one serves as two
     with GradientTape(watch_accessed_variables=False) as tape:
         tape.watch([v for v in inputs if v is not None])
-        outputs = steps(*inputs, mask, **attrs)
+        outputs = _directions(steps, inputs[0], inputs[1:], mask, **attrs)
     pairs = [(y, dy) for y, dy in zip(outputs, dys) if dy is not None]
     given = [v for v in inputs if v is not None]
     grads = iter(
