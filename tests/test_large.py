@@ -41,6 +41,26 @@ def test_rows(op, count, others, attrs):
         np.testing.assert_array_equal(y[part], run(op, inputs, attrs)[0])
 
 
+POOL = {"window": [2, 2], "strides": [2, 2], "pads": [0, 0, 0, 0]}
+
+
+@pytest.mark.parametrize("pads", [0, 1])
+def test_pool(pads):
+    """Images of a large batch, and those alone."""
+    attrs = {**POOL, "pads": [pads] * 4}
+    x = np.random.default_rng(0).standard_normal((40, 64, 64, 64), dtype="float32")
+    outputs = {op: run(op, [x], attrs)[0] for op in ("max_pool", "average_pool")}
+    dy = np.random.default_rng(1).standard_normal(outputs["max_pool"].shape, dtype="float32")
+    outputs["max_pool_grad"] = run("max_pool_grad", [dy, x], attrs)[0]
+    outputs["average_pool_grad"] = run("average_pool_grad", [dy], {**attrs, "size": [64, 64]})[0]
+    for i in (0, 17, 39):
+        a, b = x[i : i + 1], dy[i : i + 1]
+        for op, inputs in (("max_pool", [a]), ("average_pool", [a]), ("max_pool_grad", [b, a])):
+            np.testing.assert_array_equal(outputs[op][i], run(op, inputs, attrs)[0][0])
+        alone = run("average_pool_grad", [b], {**attrs, "size": [64, 64]})[0][0]
+        np.testing.assert_array_equal(outputs["average_pool_grad"][i], alone)
+
+
 def test_batch_norm():
     x, dy = rows(0), rows(1)
     y, mean, variance = run("batch_norm_train", [x, VECTOR, VECTOR], NORM)

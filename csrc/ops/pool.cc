@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/cache.h"
 #include "base/parallel.h"
 #include "ops/op.h"
 
@@ -12,8 +13,8 @@ namespace {
 
 using kernels::PoolShape;
 
-constexpr std::int64_t kGrain = 1 << 15;     // elements of x read by one block
-constexpr std::int64_t kBlockChannels = 16;  // of the gradients: one cache line of float32
+constexpr std::int64_t kGrain = 1 << 15;  // elements of x read by one block
+constexpr std::int64_t kSlab = 1 << 16;   // elements of x in one block of a gradient; windows that reach over are few
 
 // Checks x (N, spatial..., C) and the attributes; returns the shape of y.
 template <class Op>
@@ -78,19 +79,25 @@ void for_rows(const PoolShape& s, std::int64_t images, const Body& body) {
                   });
 }
 
-// body(image, first channel, last channel).
+// body(image, first output, last output): images times slabs of a gradient.
 template <class Body>
-void for_channels(const PoolShape& s, std::int64_t images, const Body& body) {
-  const std::int64_t block = images >= 16 ? s.channels : kBlockChannels;
-  const std::int64_t blocks = (s.channels + block - 1) / block;
-  const std::int64_t taps = s.out[0] * s.out[1] * s.out[2] * s.window[0] * s.window[1] * s.window[2];
-  const std::int64_t grain = std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(taps * block, 1));
-  parallel_ranges(images * blocks, grain, [&](std::int64_t first, std::int64_t last) {
+void for_slabs(const PoolShape& s, std::int64_t images, const Body& body) {
+  const int dim = s.slab_dim();
+  const std::int64_t line = std::max<std::int64_t>(1, s.in[0] * s.in[1] * s.in[2] * s.channels / s.in[dim]);
+  const std::int64_t grain = std::max<std::int64_t>(1, kSlab / (line * std::min(s.stride[dim], s.in[dim])));
+  const std::int64_t slabs = (s.out[dim] + grain - 1) / grain;
+  // Small images go together.
+  const std::int64_t several = std::max<std::int64_t>(1, kGrain / (line * (s.in[dim] + slabs - 1) / slabs));
+  parallel_ranges(images * slabs, several, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) {
-      const std::int64_t begin = i % blocks * block;
-      body(i / blocks, begin, std::min(begin + block, s.channels));
+      const std::int64_t begin = i % slabs * grain;
+      body(i / slabs, begin, std::min(begin + grain, s.out[dim]));
     }
   });
+}
+
+bool streams(const TensorSpec& a, const TensorSpec& b) {
+  return exceeds_cache((a.shape.size() + b.shape.size()) * size_of(a.dtype));
 }
 
 int table_index(DType dtype) { return dtype == DType::float64; }
@@ -106,9 +113,10 @@ void run_forward(const Op& op, const kernels::PoolRows* table, Run& c) {
   const Shape &x = c.shape(0), &y = c.out(0).shape;
   const PoolShape s = pool_shape(op, x, y);
   const std::int64_t size = size_of(c.dtype(0));
+  const bool stream = streams(c.in(0), c.out(0));
   for_rows(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
     table[table_index(c.dtype(0))](s, c.input<char>(0) + image * image_size(x) * size, begin, end,
-                                   c.output<char>(0) + image * image_size(y) * size);
+                                   c.output<char>(0) + image * image_size(y) * size, stream);
   });
 }
 
@@ -131,9 +139,10 @@ void run(const max_pool_grad& op, Run& c) {
   const PoolShape s = pool_shape(op, x, y);
   const std::int64_t size = size_of(c.dtype(0));
   auto kernel = kernels::pool().max_grad[table_index(c.dtype(0))];
-  for_channels(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
+  const bool stream = streams(c.in(0), c.out(0));
+  for_slabs(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
     kernel(s, c.input<char>(0) + image * image_size(y) * size, c.input<char>(1) + image * image_size(x) * size, begin,
-           end, c.output<char>(0) + image * image_size(x) * size);
+           end, c.output<char>(0) + image * image_size(x) * size, stream);
   });
 }
 
@@ -151,7 +160,7 @@ void run(const max_pool_take& op, Run& c) {
   for_rows(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
     const std::int64_t from = image * image_size(x) * size;
     kernel(s, c.input<char>(0) + from, c.input<char>(1) + from, begin, end,
-           c.output<char>(0) + image * image_size(y) * size);
+           c.output<char>(0) + image * image_size(y) * size, false);
   });
 }
 
@@ -175,9 +184,10 @@ void run(const average_pool_grad& op, Run& c) {
   const PoolShape s = pool_shape(op, x, y);
   const std::int64_t size = size_of(c.dtype(0));
   auto kernel = kernels::pool().average_grad[table_index(c.dtype(0))];
-  for_channels(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
+  const bool stream = streams(c.in(0), c.out(0));
+  for_slabs(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
     kernel(s, c.input<char>(0) + image * image_size(y) * size, begin, end,
-           c.output<char>(0) + image * image_size(x) * size);
+           c.output<char>(0) + image * image_size(x) * size, stream);
   });
 }
 
