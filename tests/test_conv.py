@@ -12,7 +12,7 @@ from kcore import _core, ops
 from kcore.autograd import GradientTape, apply, convert_to_tensor
 from oracles import conv as oracle
 
-ISAS = ["scalar", "avx2", "avx512"][: ["scalar", "avx2", "avx512"].index(_core.detected_isa()) + 1]
+ISAS = _core.supported_isas()
 
 
 @pytest.fixture(params=ISAS)

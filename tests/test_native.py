@@ -34,7 +34,11 @@ def test_isa_files_export_only_their_own_namespace():
     found = set()
     for member in listing.stdout.split("\n\n"):
         symbols = [line.split(maxsplit=2)[2] for line in member.splitlines() if len(line.split(maxsplit=2)) == 3]
-        isas = {m[1] for s in symbols if (m := re.match(r"kcore::kernels::(scalar|avx2|avx512)::\w+_table", s))}
+        isas = {
+            m[1]
+            for s in symbols
+            if (m := re.match(r"kcore::kernels::(scalar|avx512_bf16|avx512|avx2|amx)::\w+_table", s))
+        }
         for isa in isas:
             found.add(isa)
             strangers = [s for s in symbols if f"kcore::kernels::{isa}::" not in s]

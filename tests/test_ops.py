@@ -10,7 +10,7 @@ from kcore.autograd import GradientTape, Tensor, apply, convert_to_tensor
 from op_cases import CASES
 from op_cases.case import BFLOAT16_ROUNDING, ULP, Case, is_float, rng
 
-ISAS = ["scalar", "avx2", "avx512"][: ["scalar", "avx2", "avx512"].index(_core.detected_isa()) + 1]
+ISAS = _core.supported_isas()
 ids = [str(case) for case in CASES]
 each_case = pytest.mark.parametrize("case", CASES, ids=ids)
 differentiable = pytest.mark.parametrize("case", [c for c in CASES if c.grad], ids=[str(c) for c in CASES if c.grad])

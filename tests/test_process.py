@@ -22,15 +22,23 @@ def python(code: str, **env: str) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.mark.parametrize("isa", ["scalar", "avx2", "avx512"])
+@pytest.mark.parametrize("isa", ["scalar", "avx2", "avx512", "avx512_bf16", "amx"])
 def test_isa_is_capped_by_the_environment(isa):
-    order = ["scalar", "avx2", "avx512"]
-    expected = order[min(order.index(isa), order.index(_core.detected_isa()))]
+    supported = _core.supported_isas()
+    expected = isa if isa in supported else supported[-1]
+    vector = expected if expected in ("scalar", "avx2") else "avx512"  # what families without matrix products have
     code = "import kcore; kcore.ops.exp([1.0, 2.0]); print(kcore._core.isa())"
     result = python(code, KCORE_ISA=isa, KCORE_LOG="dispatch")
     assert result.stdout.strip() == expected
-    assert f"kcore dispatch: elementwise: {expected}" in result.stderr
-    assert expected == "avx512" or ", not avx512 (" in result.stderr
+    assert f"kcore dispatch: elementwise: {vector}" in result.stderr
+    assert vector == "avx512" or ", not avx512 (" in result.stderr
+
+
+def test_selected_product_kernels_are_logged():
+    code = "import kcore; kcore.ops.matmul(kcore.ops.ones((64, 64)), kcore.ops.ones((64, 64)))"
+    result = python(code, KCORE_ISA="avx2", KCORE_LOG="dispatch")
+    assert "gemm 64x64x64: " in result.stderr
+    assert "; not avx512_fma (needs a better ISA)" in result.stderr
 
 
 def test_unknown_isa_is_an_error():

@@ -40,7 +40,7 @@ void run_widened(const OpDef& def, const void* attrs, const Views& inputs, const
   const Widened x(inputs), y(outputs);
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (x.views[i].data != inputs[i].data) convert(inputs[i], x.views[i]);
-  Run c(def, x.views, y.views);
+  Run c(def, x.views, y.views, Precision::medium);  // which is exact for operands that were bfloat16
   def.run(attrs, c);
   for (std::size_t i = 0; i < outputs.size(); ++i)
     if (y.views[i].data != outputs[i].data) convert(y.views[i], outputs[i]);

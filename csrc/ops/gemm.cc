@@ -1,6 +1,8 @@
 // The cut of a product into blocks.
 #include "ops/gemm.h"
 
+#include "base/log.h"
+
 namespace kcore::ops {
 namespace {
 
@@ -19,6 +21,13 @@ constexpr double kLarge = 1u << 31;
 std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
+
+const kernels::GemmKernel& choose_gemm(const kernels::GemmQuery& query) {
+  const kernels::GemmKernel& chosen = kernels::select_gemm(query);
+  static const bool logging = log_enabled("dispatch");
+  if (logging) kernels::log_gemm(query, chosen);
+  return chosen;
+}
 
 GemmPlan::GemmPlan(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t copies, bool cut_k)
     : m(m), n(n), k(k), copies(copies), block_k(k), count_k(1) {

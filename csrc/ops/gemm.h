@@ -7,17 +7,35 @@
 #include "base/parallel.h"
 #include "base/scratch.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/gemm/select.h"
 #include "ops/op.h"
 
 namespace kcore::ops {
 
+// The kernels of a choice; without one, those that multiply by fused multiply-adds.
+template <class T>
+const kernels::GemmKernels<T>& gemm_kernels(const kernels::GemmKernel& kernel) {
+  const kernels::Gemm& table = kernels::gemm(kernel.isa);
+  if constexpr (sizeof(T) == sizeof(double)) {
+    return table.f64;
+  } else {
+    return table.f32[static_cast<int>(kernel.arithmetic)];
+  }
+}
 template <class T>
 const kernels::GemmKernels<T>& gemm_kernels() {
   if constexpr (sizeof(T) == sizeof(double)) {
     return kernels::gemm().f64;
   } else {
-    return kernels::gemm().f32;
+    return kernels::gemm().f32[static_cast<int>(kernels::Arithmetic::fma)];
   }
+}
+
+// The kernel for a product at the precision of the run.
+const kernels::GemmKernel& choose_gemm(const kernels::GemmQuery& query);
+template <class T>
+const kernels::GemmKernel& choose_gemm(const Run& c, std::int64_t m, std::int64_t n, std::int64_t k) {
+  return choose_gemm({selected_isa(), c.precision(), std::is_same_v<T, float>, m, n, k});
 }
 
 // How C (m x n) and K are cut. The cut follows from the sizes alone.

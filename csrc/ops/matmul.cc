@@ -79,7 +79,6 @@ template <class T>
 void floating(const matmul& op, Run& c, const Problem& p) {
   const T *const a = c.input<T>(0), *const b = c.input<T>(1);
   T* const y = c.output<T>(0);
-  const auto& kernels = gemm_kernels<T>();
   const T* const residual = c.input<T>(3);
   const kernels::Activation activation = activation_of(op.activation);
   const auto epilogue_at = [&](std::int64_t i) {
@@ -99,6 +98,7 @@ void floating(const matmul& op, Run& c, const Problem& p) {
     return vector_product<T>(c, p.batch, std::max(p.m, p.n), p.k, p.n == 1, y, big_at, x_at, epilogue_at);
   }
 
+  const auto& kernels = gemm_kernels<T>(choose_gemm<T>(c, p.m, p.n, p.k));
   run_gemm(c, GemmPlan(p.m, p.n, p.k, p.batch), y, p.m * p.n, p.n, epilogue_at,
            [&](std::int64_t i, const kernels::GemmRange& range, T* out, std::int64_t ldout,
                const kernels::Epilogue<T>& epilogue,

@@ -18,6 +18,7 @@
 
 #include "base/array.h"
 #include "base/check.h"
+#include "base/precision.h"
 #include "kcore/ops.h"
 
 namespace kcore {
@@ -72,7 +73,8 @@ class Infer {
 
 class Run {
  public:
-  Run(const OpDef& def, const Views& inputs, const Views& outputs) : def_(def), inputs_(inputs), outputs_(outputs) {}
+  Run(const OpDef& def, const Views& inputs, const Views& outputs, Precision precision = float32_matmul_precision())
+      : def_(def), inputs_(inputs), outputs_(outputs), precision_(precision) {}
 
   int size() const { return static_cast<int>(inputs_.size()); }
   bool has(int i) const { return i < size() && !inputs_[i].absent; }
@@ -80,6 +82,9 @@ class Run {
   const TensorSpec& out(int i) const { return outputs_[i].spec; }
   const Shape& shape(int i) const { return in(i).shape; }
   DType dtype(int i) const { return in(i).dtype; }
+
+  // What products of float32 must keep.
+  Precision precision() const { return precision_; }
 
   // Data of the i-th input or output; nullptr for an absent input.
   template <class T = void>
@@ -109,6 +114,7 @@ class Run {
   const OpDef& def_;
   const Views& inputs_;
   const Views& outputs_;
+  Precision precision_;
   std::vector<std::shared_ptr<void>> scratch_;
 };
 

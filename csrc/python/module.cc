@@ -3,6 +3,8 @@
 
 #include "base/isa.h"
 #include "base/parallel.h"
+#include "base/precision.h"
+#include "kernels/gemm/select.h"
 #include "python/array.h"
 
 namespace py = pybind11;
@@ -27,7 +29,24 @@ PYBIND11_MODULE(_core, m) {
 
   m.def("isa", [] { return name_of(selected_isa()); }, "The instruction set that kernels are chosen for.");
   m.def("detected_isa", [] { return name_of(detected_isa()); }, "The best instruction set this machine supports.");
-  m.def("select_isa", &select_isa, py::arg("name"), "Chooses 'scalar', 'avx2' or 'avx512' for the whole process.");
+  m.def(
+      "supported_isas",
+      [] {
+        py::list names;
+        for (int i = 0; i <= static_cast<int>(detected_isa()); ++i) names.append(name_of(static_cast<Isa>(i)));
+        return names;
+      },
+      "The instruction sets this machine supports, each of which includes those before it.");
+  m.def("select_isa", &select_isa, py::arg("name"), "Chooses one of supported_isas() for the whole process.");
+  m.def("float32_matmul_precision", [] { return name_of(float32_matmul_precision()); });
+  m.def("set_float32_matmul_precision", &set_float32_matmul_precision, py::arg("precision"));
+  m.def(
+      "select_gemm",
+      [](const char* isa, const char* precision, bool float32, std::int64_t m, std::int64_t n, std::int64_t k) {
+        return kernels::select_gemm({isa_named(isa), precision_named(precision), float32, m, n, k}).name;
+      },
+      py::arg("isa"), py::arg("precision"), py::arg("float32"), py::arg("m"), py::arg("n"), py::arg("k"),
+      "The name of the kernel that multiplies (m, k) by (k, n) where `isa` is the best one.");
   m.def("num_threads", &num_threads, "Threads that an op may use.");
   m.def("set_num_threads", &set_num_threads, py::arg("count"), "Sets the threads that an op may use.");
   m.def("parallel_starts", &parallel_starts, "How often work was spread over several threads so far.");

@@ -7,9 +7,11 @@ from typing import Any
 
 from kcore.autograd.config import (
     epsilon,
+    float32_matmul_precision,
     floatx,
     image_data_format,
     set_epsilon,
+    set_float32_matmul_precision,
     set_floatx,
     set_image_data_format,
 )
@@ -24,10 +26,12 @@ __all__ = [  # noqa: F822
     "dtype_policy",
     "enable_unsafe_deserialization",
     "epsilon",
+    "float32_matmul_precision",
     "floatx",
     "image_data_format",
     "set_dtype_policy",
     "set_epsilon",
+    "set_float32_matmul_precision",
     "set_floatx",
     "set_image_data_format",
 ]

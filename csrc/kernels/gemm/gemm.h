@@ -12,6 +12,7 @@
 #include "base/cache.h"
 #include "kernels/activation.h"
 #include "kernels/dispatch.h"
+#include "kernels/gemm/arithmetic.h"
 
 namespace kcore::kernels {
 
@@ -87,8 +88,9 @@ struct GemmKernels {
   void (*finish)(T* c, std::int64_t ldc, const GemmRange& range, const Epilogue<T>& epilogue);
 };
 
+// An ISA has the arithmetics that it adds to those below it: of avx512_bf16 and amx all else is empty.
 struct Gemm {
-  GemmKernels<float> f32;
+  GemmKernels<float> f32[kArithmeticCount];
   GemmKernels<double> f64;
   // C = op(A) op(B) modulo 2^32 and 2^64: rows [m0, m1) of integer products, signed or not.
   void (*u32)(const Matrix<std::uint32_t>& a, const Matrix<std::uint32_t>& b, std::uint32_t* c, std::int64_t n,
@@ -99,4 +101,4 @@ struct Gemm {
 
 }  // namespace kcore::kernels
 
-KCORE_KERNELS(Gemm, gemm)
+KCORE_PRODUCT_KERNELS(Gemm, gemm)

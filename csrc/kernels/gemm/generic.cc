@@ -1,6 +1,8 @@
 // The GEMM family compiled for one ISA.
-#include "kernels/gemm/block.h"
+#include <type_traits>
+
 #include "kernels/gemm/gemm.h"
+#include "kernels/gemm/tiles.h"
 #include "kernels/gemm/vector.h"
 
 namespace kcore::kernels::KCORE_ISA {
@@ -71,18 +73,26 @@ void integer_product(const Matrix<T>& a, const Matrix<T>& b, T* c, std::int64_t 
   }
 }
 
-template <class T>
-constexpr GemmKernels<T> kKernels = {block<FmaTile<T>, T>,
-                                     block_packed<FmaTile<T>, T>,
-                                     packed_bytes<FmaTile<T>>,
-                                     pack<FmaTile<T>, T>,
-                                     vector_product<T>,
-                                     combine<T>,
-                                     finish<T>};
+// The kernels of a tile; none where the ISA has no such tile.
+template <class T, Arithmetic arithmetic>
+constexpr GemmKernels<T> kernels_of() {
+  using Tile = typename TileOf<T, arithmetic>::type;
+  if constexpr (std::is_void_v<Tile>) {
+    return {};
+  } else {
+    return {block<Tile, T>, block_packed<Tile, T>, packed_bytes<Tile>, pack<Tile, T>, vector_product<T>, combine<T>,
+            finish<T>};
+  }
+}
+
+constexpr bool kHasFma = !std::is_void_v<TileOf<double, Arithmetic::fma>::type>;
 
 }  // namespace
 
-const Gemm gemm_table = {kKernels<float>, kKernels<double>, integer_product<std::uint32_t>,
-                         integer_product<std::uint64_t>};
+const Gemm gemm_table = {{kernels_of<float, Arithmetic::fma>(), kernels_of<float, Arithmetic::bf16>(),
+                          kernels_of<float, Arithmetic::bf16x3>(), kernels_of<float, Arithmetic::bf16x6>()},
+                         kernels_of<double, Arithmetic::fma>(),
+                         kHasFma ? integer_product<std::uint32_t> : nullptr,
+                         kHasFma ? integer_product<std::uint64_t> : nullptr};
 
 }  // namespace kcore::kernels::KCORE_ISA

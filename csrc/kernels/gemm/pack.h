@@ -108,7 +108,7 @@ struct MatrixRows {
       copy_runs(to, rows, a.data + k * a.ld + i, a.ld, rows, count);
       return;
     }
-    const T* from[kTileRows];
+    const T* from[kGemmMaxTile] = {};
     for (int r = 0; r < rows; ++r) from[r] = a.data + (i + r) * a.ld + k;
     transpose_rows(to, rows, from, rows, count);
   }
@@ -124,7 +124,7 @@ struct MatrixColumns {
   Matrix<T> b;
   void operator()(T* to, std::int64_t k, std::int64_t count, std::int64_t j, int columns, int width) const {
     if (b.transposed) {
-      const T* from[kTileColumns<T>] = {};
+      const T* from[kGemmMaxTile] = {};
       for (int c = 0; c < columns; ++c) from[c] = b.data + (j + c) * b.ld + k;
       transpose_rows(to, width, from, columns, count);
     } else {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kcore import _core
+
 _settings = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
 
 
@@ -47,3 +49,31 @@ def standardize_data_format(data_format: str | None) -> str:
     if data_format not in ("channels_last", "channels_first"):
         raise ValueError(f"[data_format] expected 'channels_last' or 'channels_first', received {data_format!r}")
     return data_format
+
+
+def float32_matmul_precision() -> str:
+    """How much of float32 the products of matrices and convolutions keep; see `set_float32_matmul_precision`."""
+    return _core.float32_matmul_precision()
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """Sets how much of float32 the products of matrices and convolutions keep, for the whole process.
+
+    PyTorch's names (https://docs.pytorch.org/docs/stable/generated/torch.set_float32_matmul_precision.html), and one
+    more. Looser settings are faster where the CPU multiplies bfloat16 (AMX, AVX-512 BF16); elsewhere all are alike. The
+    environment variable `KCORE_FLOAT32_MATMUL_PRECISION` sets what a process starts with.
+
+    Args:
+        precision: `"ieee"`: fused multiply-adds. `"highest"` (default): the error bound of these, `K * 2**-24` times
+            the sum of absolute products, by whichever kernel is fastest; AMX treats values below 2**-126 as zero.
+            `"high"`: operands of 16 bits, within `2**-14`. `"medium"`: operands rounded to bfloat16, within `2**-6.9`.
+
+    Raises:
+        ValueError: An unknown name.
+
+    >>> set_float32_matmul_precision("high")
+    >>> float32_matmul_precision()
+    'high'
+    >>> set_float32_matmul_precision("highest")
+    """
+    _core.set_float32_matmul_precision(precision)

@@ -1,0 +1,11 @@
+// What an element of C is made of.
+#pragma once
+
+namespace kcore::kernels {
+
+// fma: fused multiply-adds of the operands' type. bf16: products of operands rounded to bfloat16. bf16x3, bf16x6: each
+// float32 is split into two or three bfloat16 parts, and the three or six largest products of parts are summed.
+enum class Arithmetic { fma, bf16, bf16x3, bf16x6 };
+inline constexpr int kArithmeticCount = 4;
+
+}  // namespace kcore::kernels

@@ -1,0 +1,154 @@
+"""Float32 products at each precision: the error bound over ordinary and hostile values, Inf and NaN, and who multiplies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kcore import _core, config
+from kcore.autograd import apply, convert_to_tensor
+
+ROUNDING = 2.0**-24  # half a unit in the last place of float32
+SMALLEST = 2.0**-126  # below it, tiles and VDPBF16PS see zero
+# What a precision may lose of each product, beside the roundings of the sum. A part of bfloat16 leaves at most 2**-8 of
+# what it was taken from. "high" drops what two parts leave of either operand, 2**-16 each, and the product of the second
+# parts; "medium" what one part leaves.
+LOST = {"ieee": 0.0, "highest": 0.0, "high": 3 * 2.0**-16, "medium": 2 * 2.0**-8 + 2.0**-16}
+
+GENERATOR = np.random.default_rng(7)
+
+
+def normal(*shape):
+    return GENERATOR.normal(size=shape)
+
+
+def cancelling(m, k, n):
+    """Sums that nearly vanish: the second half of the products is minus the first, but for a thousandth."""
+    a, b = normal(m, k // 2), normal(k // 2, n)
+    return np.hstack([a, -a * (1 + 1e-3 * normal(m, k // 2))]), np.vstack([b, b])
+
+
+def wide(*shape):
+    return normal(*shape) * 2.0 ** GENERATOR.integers(-30, 30, size=shape)
+
+
+M, K, N = 50, 320, 70
+VALUES = {
+    "ordinary": (normal(M, K), normal(K, N)),
+    "positive": (np.abs(normal(M, K)), np.abs(normal(K, N))),
+    "cancelling": cancelling(M, K, N),
+    "wide": (wide(M, K), wide(K, N)),
+    "tiny": (normal(M, K) * 2.0**-70, normal(K, N) * 2.0**-50),
+    "huge": (normal(M, K) * 2.0**60, normal(K, N) * 2.0**55),
+    "close to the largest": (np.full((M, K), np.finfo("f4").max / 4), np.eye(K, N) + np.eye(K, N, 1) * -1e-3),
+    "short": (normal(M, 32), normal(32, N)),
+    "long": (normal(17, 5000), normal(5000, 33)),
+}
+
+
+@pytest.fixture(params=_core.supported_isas())
+def isa(request):
+    before = _core.isa()
+    _core.select_isa(request.param)
+    yield request.param
+    _core.select_isa(before)
+
+
+@pytest.fixture(params=["ieee", "highest", "high", "medium"])
+def precision(request):
+    before = config.float32_matmul_precision()
+    config.set_float32_matmul_precision(request.param)
+    yield request.param
+    config.set_float32_matmul_precision(before)
+
+
+def matmul(a, b):
+    with np.errstate(over="ignore"):
+        a, b = (convert_to_tensor(np.asarray(x, "float32")) for x in (a, b))
+    return apply("matmul", (a, b)).numpy()
+
+
+@pytest.mark.parametrize("values", VALUES)
+def test_error_bound(values, isa, precision):
+    a, b = (x.astype("float32").astype("float64") for x in VALUES[values])
+    y = matmul(a, b)
+    products = np.abs(a) @ np.abs(b)
+    length = a.shape[1]
+    bound = (length * ROUNDING + LOST[precision] * (1 + length * ROUNDING)) * products
+    # What is flushed to zero: a part of an operand, or a sum.
+    bound = bound + SMALLEST * (np.abs(a).sum(1)[:, None] + np.abs(b).sum(0)[None, :] + 4 * length)
+    worst = (np.abs(y - a @ b) / bound).max()
+    assert worst <= 1, f"{worst:.3g} times the bound"
+
+
+@pytest.mark.parametrize("precision", ["ieee", "highest"], indirect=True)
+@pytest.mark.parametrize("n", [64, 256, 700])
+def test_error_is_not_above_that_of_blas(n, isa, precision):
+    a, b = normal(n, n).astype("float32"), normal(n, n).astype("float32")
+    exact = a.astype("float64") @ b.astype("float64")
+    error, theirs = (np.linalg.norm(y - exact) / np.linalg.norm(exact) for y in (matmul(a, b), a @ b))
+    # Without fused multiply-adds each product is rounded too: up to the square root of two times the error.
+    assert error <= (1.5 if isa == "scalar" else 1.1) * theirs
+
+
+@pytest.mark.parametrize("special", [np.inf, -np.inf, np.nan])
+def test_inf_and_nan_go_where_ieee_sends_them(special, isa, precision):
+    m, k, n = 35, 40, 33
+    a, b = normal(m, k), normal(k, n)
+    a[3, :], b[:, 5] = 0, 0  # Inf times zero is NaN
+    b[:, 6] = 1.0  # the second part of a one is zero
+    for row, step in [(0, 0), (3, 31), (15, 32), (16, 1), (31, 39), (34, 17)]:
+        for other in (None, (row, (step + 9) % k)):  # a second one in the same sum
+            x = a.copy()
+            x[row, step] = special
+            if other:
+                x[other] = -special
+            with np.errstate(invalid="ignore"):
+                exact = x @ b
+                np.testing.assert_array_equal(
+                    np.where(np.isfinite(exact), 0, matmul(x, b)), np.where(np.isfinite(exact), 0, exact)
+                )
+                x, y = b.T[:, :k].copy(), a.T.copy()  # and from the right
+                y[step, row] = special
+                exact = x @ y
+                np.testing.assert_array_equal(
+                    np.where(np.isfinite(exact), 0, matmul(x, y)), np.where(np.isfinite(exact), 0, exact)
+                )
+
+
+def test_largest_finite_values_do_not_become_inf(isa, precision):
+    # The sum of two parts may be above what they were taken from, and the largest float32 is next to Inf.
+    largest = np.float32(np.finfo("float32").max * (1 - LOST[precision]))
+    a = np.full((32, 32), largest) * np.eye(32)
+    y = matmul(a, np.eye(32))
+    np.testing.assert_allclose(np.diag(y), largest, rtol=LOST[precision] + ROUNDING)
+    assert np.isfinite(y).all()
+
+
+def test_who_multiplies():
+    """The choice is a function of its arguments: no such machine is needed."""
+
+    def name(isa, precision="highest", float32=True, m=512, n=512, k=512):
+        return _core.select_gemm(isa, precision, float32, m, n, k)
+
+    assert [name("amx", p) for p in ("ieee", "highest", "high", "medium")] == [
+        "avx512_fma",
+        "amx_bf16x6",
+        "amx_bf16x3",
+        "amx_bf16",
+    ]
+    assert [name("avx512_bf16", p) for p in ("ieee", "highest", "high", "medium")] == ["avx512_fma"] * 3 + [
+        "avx512_bf16"
+    ]
+    assert [name(isa, "medium") for isa in ("avx512", "avx2", "scalar")] == ["avx512_fma", "avx2_fma", "scalar"]
+    assert name("amx", "medium", float32=False) == "avx512_fma"
+    # tiles that would be mostly empty
+    assert name("amx", m=4) == "avx512_fma"
+    assert name("amx", "medium", m=4) == "amx_bf16"
+    assert name("amx", "medium", m=1, n=17, k=3) == "avx512_bf16"
+    assert name("amx", k=8) == "avx512_fma"
+
+
+def test_unknown_precision():
+    with pytest.raises(ValueError, match='expected ieee, highest, high or medium, received "best"'):
+        config.set_float32_matmul_precision("best")
