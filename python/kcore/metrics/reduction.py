@@ -110,6 +110,8 @@ class MeanMetricWrapper(Mean):
 
     def update_state(self, y_true, y_pred, sample_weight=None) -> None:
         mask = getattr(y_pred, "keras_mask", None)
+        if str(getattr(y_pred, "dtype", "")) == "bfloat16":  # which cannot tell class 257 from class 256
+            y_pred = ops.cast(y_pred, self.dtype)
         values = self._fn(y_true, y_pred, **self._fn_kwargs)
         if mask is not None:
             sample_weight = apply_mask(sample_weight, mask, self.dtype, "sum")
