@@ -2,6 +2,7 @@
 #include "kernels/elementwise/elementwise.h"
 
 #include "base/parallel.h"
+#include "ops/bfloat16.h"
 #include "ops/broadcast.h"
 #include "ops/op.h"
 #include "ops/stream.h"
@@ -16,10 +17,10 @@ using kernels::UnaryFunction;
 constexpr double kCheap = 0.3, kCostly = 3.0;
 constexpr std::int64_t kStreamGrain = 1 << 16;  // elements of a block of work when the result is streamed
 
-template <class Table>
-bool takes(const Table& table, DType dtype) {
-  if (dtype == DType::bfloat16) dtype = DType::float32;  // run sees it widened
-  return table[static_cast<int>(dtype)] != nullptr;
+// The kernel for a dtype, null if there is none: float32's for bfloat16.
+template <class Function>
+Function of(const Function (&table)[kDTypeCount], DType dtype) {
+  return table[static_cast<int>(dtype == DType::bfloat16 ? DType::float32 : dtype)];
 }
 
 void infer_unary(Infer& c, bool supported, bool predicate) {
@@ -27,13 +28,15 @@ void infer_unary(Infer& c, bool supported, bool predicate) {
   c.out(predicate ? DType::boolean : c.dtype(0), c.shape(0));
 }
 
-void run_unary(Run& c, UnaryFunction function, const double* p) {
+// row(x, y, n) computes n elements.
+template <class Row>
+void run_unary(Run& c, Row&& row) {
   const std::int64_t in_size = size_of(c.dtype(0)), out_size = size_of(c.out(0).dtype), n = c.shape(0).size();
   const char* x = c.input<char>(0);
   char* y = c.output<char>(0);
   if (!exceeds_cache(n * (in_size + out_size))) {
     parallel_ranges(n, grain_for(kCostly), [&](std::int64_t begin, std::int64_t end) {
-      function(x + begin * in_size, y + begin * out_size, end - begin, p);
+      row(x + begin * in_size, y + begin * out_size, end - begin);
     });
     return;
   }
@@ -41,12 +44,19 @@ void run_unary(Run& c, UnaryFunction function, const double* p) {
   parallel_ranges(n, kStreamGrain, [&](std::int64_t begin, std::int64_t end) {
     stream_range(
         y, out_size, per_block, begin, end,
-        [&](std::int64_t first, std::int64_t last, char* to) { function(x + first * in_size, to, last - first, p); },
+        [&](std::int64_t first, std::int64_t last, char* to) { row(x + first * in_size, to, last - first); },
         [&](std::int64_t first, kernels::Ahead* next) {
           next[0] = {x + first * in_size, per_block * in_size};
           return 1;
         });
   });
+}
+
+void run_unary(Run& c, UnaryFunction function, const double* p) {
+  if (c.dtype(0) == DType::bfloat16)
+    run_unary(c, [&](const char* x, char* y, std::int64_t n) { Bfloat16Chunks(c.out(0).dtype)(function, x, y, n, p); });
+  else
+    run_unary(c, [&](const char* x, char* y, std::int64_t n) { function(x, y, n, p); });
 }
 
 // Runs row(inputs, to, n) over the parts of rows of a broadcast; `sizes` are the bytes of the inputs' elements.
@@ -96,7 +106,10 @@ void run_binary(Run& c, BinaryFunction function, const double* p) {
   const BroadcastPlan<2> plan(c.out(0).shape, {&c.shape(0), &c.shape(1)});
   const std::int64_t stride_a = plan.strides[0][plan.rank - 1], stride_b = plan.strides[1][plan.rank - 1];
   run_broadcast<2>(c, plan, {size, size}, [&](const char* const* in, char* to, std::int64_t n) {
-    function(in[0], stride_a, in[1], stride_b, to, n, p);
+    if (c.dtype(0) == DType::bfloat16)
+      Bfloat16Chunks(c.out(0).dtype)(function, in[0], stride_a, in[1], stride_b, to, n, p);
+    else
+      function(in[0], stride_a, in[1], stride_b, to, n, p);
   });
 }
 
@@ -118,48 +131,41 @@ constexpr bool kFLOATING = false, kANGLE = false, kNUMERIC = false, kLOGICAL = f
 
 namespace ops {
 
-#define KCORE_UNARY(name, dtypes, expression)                                                                      \
-  void infer(const name&, Infer& c) { infer_unary(c, takes(kernels::elementwise().name, c.dtype(0)), k##dtypes); } \
-  void run(const name& op, Run& c) {                                                                               \
-    run_unary(c, kernels::elementwise().name[static_cast<int>(c.dtype(0))], Parameters(op).p);                     \
-  }
+#define KCORE_UNARY(name, dtypes, expression)                                                                   \
+  void infer(const name&, Infer& c) { infer_unary(c, of(kernels::elementwise().name, c.dtype(0)), k##dtypes); } \
+  void run(const name& op, Run& c) { run_unary(c, of(kernels::elementwise().name, c.dtype(0)), Parameters(op).p); }
 #include "kernels/elementwise/unary.inc"
 #undef KCORE_UNARY
 
-#define KCORE_BINARY(name, dtypes, expression)                                                                      \
-  void infer(const name&, Infer& c) { infer_binary(c, takes(kernels::elementwise().name, c.dtype(0)), k##dtypes); } \
-  void run(const name& op, Run& c) {                                                                                \
-    run_binary(c, kernels::elementwise().name[static_cast<int>(c.dtype(0))], Parameters(op).p);                     \
-  }
+#define KCORE_BINARY(name, dtypes, expression)                                                                   \
+  void infer(const name&, Infer& c) { infer_binary(c, of(kernels::elementwise().name, c.dtype(0)), k##dtypes); } \
+  void run(const name& op, Run& c) { run_binary(c, of(kernels::elementwise().name, c.dtype(0)), Parameters(op).p); }
 #include "kernels/elementwise/binary.inc"
 #undef KCORE_BINARY
 
-void infer(const logical_not&, Infer& c) {
-  infer_unary(c, takes(kernels::elementwise().logical_not, c.dtype(0)), true);
-}
+void infer(const logical_not&, Infer& c) { infer_unary(c, of(kernels::elementwise().logical_not, c.dtype(0)), true); }
 void run(const logical_not&, Run& c) { run_unary(c, kernels::elementwise().logical_not[0], kNone); }
 
 void infer(const clip& op, Infer& c) {
   c.require(op.low <= op.high, "expected low <= high, received low=", op.low, " and high=", op.high);
-  infer_unary(c, takes(kernels::elementwise().clip, c.dtype(0)), false);
+  infer_unary(c, of(kernels::elementwise().clip, c.dtype(0)), false);
 }
 void run(const clip& op, Run& c) {
   const double p[2] = {op.low, op.high};
-  run_unary(c, kernels::elementwise().clip[static_cast<int>(c.dtype(0))], p);
+  run_unary(c, of(kernels::elementwise().clip, c.dtype(0)), p);
 }
 
 void infer(const gelu&, Infer& c) { infer_unary(c, is_floating(c.dtype(0)), false); }
-void run(const gelu& op, Run& c) {
-  run_unary(c, kernels::elementwise().gelu[op.approximate][static_cast<int>(c.dtype(0))], kNone);
-}
+void run(const gelu& op, Run& c) { run_unary(c, of(kernels::elementwise().gelu[op.approximate], c.dtype(0)), kNone); }
 void infer(const gelu_grad&, Infer& c) { infer_binary(c, is_floating(c.dtype(0)), false); }
 void run(const gelu_grad& op, Run& c) {
-  run_binary(c, kernels::elementwise().gelu_grad[op.approximate][static_cast<int>(c.dtype(0))], kNone);
+  run_binary(c, of(kernels::elementwise().gelu_grad[op.approximate], c.dtype(0)), kNone);
 }
 
 void infer(const cast& op, Infer& c) { c.out(op.dtype, c.shape(0)); }
 void run(const cast& op, Run& c) {
-  run_unary(c, kernels::elementwise().cast[static_cast<int>(c.dtype(0))][static_cast<int>(op.dtype)], kNone);
+  const UnaryFunction function = kernels::elementwise().cast[static_cast<int>(c.dtype(0))][static_cast<int>(op.dtype)];
+  run_unary(c, [&](const char* x, char* y, std::int64_t n) { function(x, y, n, kNone); });
 }
 
 void infer(const where&, Infer& c) {

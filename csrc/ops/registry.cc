@@ -24,9 +24,20 @@ constexpr bool is_one_of = (std::is_same_v<Op, Listed> || ...);
 #undef KCORE_OP
 #undef KCORE_ATTR
 
-// Ops that read and write bfloat16 themselves: conversions, and copies of elements of any two bytes.
+#define KCORE_UNARY(name, dtypes, expression) || std::is_same_v<Op, ops::name>
+#define KCORE_BINARY KCORE_UNARY
+template <class Op>
+constexpr bool is_elementwise = is_one_of<Op, ops::clip, ops::gelu, ops::gelu_grad>
+#include "kernels/elementwise/binary.inc"
+#include "kernels/elementwise/unary.inc"
+    ;
+#undef KCORE_UNARY
+#undef KCORE_BINARY
+
+// Ops that read and write bfloat16 themselves: elementwise ones, conversions, and copies of elements of any two bytes.
 template <class Op>
 constexpr bool takes_bfloat16 =
+    is_elementwise<Op> ||
     is_one_of<Op, ops::cast, ops::where, ops::reshape, ops::transpose, ops::broadcast_to, ops::concat, ops::slice,
               ops::place, ops::roll, ops::full, ops::take, ops::take_along_axis, ops::gather_nd, ops::slice_update>;
 
