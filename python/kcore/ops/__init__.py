@@ -15,6 +15,7 @@ from kcore.ops import (
     random,
     rnn,
 )
+from kcore.ops.attention import dot_product_attention
 from kcore.ops.conv import (
     conv,
     conv_transpose,
