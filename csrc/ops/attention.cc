@@ -68,6 +68,9 @@ Shape infer_scores(Infer& c) {
   return scores;
 }
 
+// Statistics of bfloat16 arrays are float32: an exponential turns 8 bits of a maximum into none.
+DType statistics_dtype(const Infer& c) { return c.dtype(kQuery) == DType::bfloat16 ? DType::float32 : c.dtype(kQuery); }
+
 template <class T>
 kernels::ScoreOperand<T> operand(Run& c, int i, std::int64_t batch, std::int64_t first_head) {
   if (!c.has(i)) return {nullptr, 0, 0, 0};
@@ -228,8 +231,8 @@ void infer(const attention&, Infer& c) {
   const Shape scores = infer_scores(c);
   c.out(c.dtype(kQuery), {scores[0], scores[2], scores[1], c.shape(kValue)[3]});
   const Shape rows{scores[0], scores[1], scores[2]};
-  c.out(c.dtype(kQuery), rows);
-  c.out(c.dtype(kQuery), rows);
+  c.out(statistics_dtype(c), rows);
+  c.out(statistics_dtype(c), rows);
 }
 void run(const attention& op, Run& c) {
   for_floating(c.dtype(kQuery), [&](auto zero) { forward<decltype(zero)>(op, c); });
@@ -239,8 +242,9 @@ void infer(const attention_grad&, Infer& c) {
   const Shape scores = infer_scores(c);
   const Shape y{scores[0], scores[2], scores[1], c.shape(kValue)[3]}, rows{scores[0], scores[1], scores[2]};
   for (int i : {kY, kMaxima, kSums, kDy}) {
-    c.require_dtype(i, c.dtype(kQuery));
-    c.require_shape(i, i == kY || i == kDy ? y : rows);
+    const bool is_statistic = i == kMaxima || i == kSums;
+    c.require_dtype(i, is_statistic ? statistics_dtype(c) : c.dtype(kQuery));
+    c.require_shape(i, is_statistic ? rows : y);
   }
   for (int i : {kQuery, kKey, kValue}) c.out(c.in(i));
 }

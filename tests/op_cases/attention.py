@@ -62,6 +62,17 @@ def attention_grad(query, key, value, bias, mask, y, maxima, sums, dy, scale=1.0
     return from_heads(dscores @ k * scale), from_heads(dkey, group), from_heads(dvalue, group)
 
 
+def products(count):
+    """Flops of `count` products of the size of query and key, as many of that of weights and value; half if causal."""
+
+    def flops(inputs, outputs, attrs):
+        (batch, queries, heads, size), keys, value_size = inputs[0].shape, inputs[1].shape[1], inputs[2].shape[3]
+        seen = queries * keys - (queries * (queries - 1) / 2 if attrs.get("causal") and queries == keys else 0)
+        return 2.0 * count * batch * heads * seen * (size + value_size)
+
+    return flops
+
+
 WHY = "sums over the head size change scores, and an exponential turns that into a relative error of the weights"
 CASES = []
 
@@ -74,7 +85,6 @@ def add(name, batch, queries, keys, heads, kv_heads, size, value_size, bias=None
     dy = normal(batch, queries, heads, value_size, key=("dy", name))
     attrs = {"scale": size**-0.5, "causal": causal}
     inputs = [query, key, value, bias, mask]
-    flops = 2.0 * batch * heads * queries * keys * (size + value_size) / (2 if causal else 1)
     CASES.append(
         Case(
             "attention",
@@ -84,7 +94,7 @@ def add(name, batch, queries, keys, heads, kv_heads, size, value_size, bias=None
             ulps=8,
             why=WHY,
             scale=attention_scale,
-            flops=flops,
+            flops=products(1),
             grad=grad,
             name=name,
         )
@@ -102,7 +112,9 @@ def add(name, batch, queries, keys, heads, kv_heads, size, value_size, bias=None
             attrs,
             ulps=64,
             why=WHY,
-            flops=2.5 * flops,
+            flops=products(2.5),
+            wide=(6, 7),
+            cached=4,
             grad=False,
             name=name,
         )

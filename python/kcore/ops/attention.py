@@ -131,7 +131,8 @@ def _gradients(query, key, value, bias, mask, dy, scale=1.0, causal=False) -> tu
         scores = ew.add(scores, bias)
     allowed = _allowed(mask, causal, query.shape[1], key.shape[1])
     if allowed is not None:
-        scores = ew.where(allowed, scores, -0.7 * float(np.finfo(scores.dtype).max))
+        finfo = np.finfo("float64" if scores.dtype == "float64" else "float32")
+        scores = ew.where(allowed, scores, -0.7 * float(finfo.max))
     weights = softmax(scores)
     dweights = matmul(dy, transpose(v, (0, 1, 3, 2)))
     dscores = ew.multiply(weights, ew.subtract(dweights, reduce.sum(ew.multiply(weights, dweights), -1, keepdims=True)))
