@@ -2,9 +2,10 @@
 #include "kernels/conv/conv.h"
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
-#include "kernels/depthwise/depthwise.h"
+#include "ops/conv_depthwise.h"
 #include "ops/conv_direct.h"
 #include "ops/conv_shape.h"
 
@@ -16,15 +17,6 @@ using kernels::GemmRange;
 using kernels::Matrix;
 using kernels::Patches;
 using kernels::Positions;
-
-template <class T>
-const auto& depthwise_kernels() {
-  if constexpr (sizeof(T) == sizeof(double)) {
-    return kernels::depthwise().f64;
-  } else {
-    return kernels::depthwise().f32;
-  }
-}
 
 // Offsets of the taps from the first pixel that a position sees.
 struct TapOffsets {
@@ -55,13 +47,6 @@ Positions<T> output_positions(const ConvShape& s, T* y) {
           {H.out * W.out * s.filters, W.out * s.filters, s.filters}};
 }
 
-kernels::DepthwiseShape depthwise_shape(const ConvShape& s) {
-  kernels::DepthwiseShape d{s.batch, s.channels, s.group_filters(), {}};
-  for (int i = 0; i < 3; ++i)
-    d.axis[i] = {s.axis[i].in, s.axis[i].out, s.axis[i].kernel, s.axis[i].stride, s.axis[i].dilation, s.axis[i].before};
-  return d;
-}
-
 // Whether the direct way computes a convolution; a pointwise one is a plain product of matrices.
 template <class T>
 bool direct(const ConvShape& s) {
@@ -69,40 +54,42 @@ bool direct(const ConvShape& s) {
   return !s.pointwise() && (s.taps() * s.group_channels() < kernels.packed_k || s.group_filters() < kernels.packed_n);
 }
 
-// Nanoseconds that one row of pixels of a depthwise convolution takes, roughly.
-double depthwise_row_cost(const ConvShape& s, std::int64_t width) {
-  return 0.1 * static_cast<double>(width) * static_cast<double>(s.filters) * static_cast<double>(s.taps() + 1);
-}
-
 template <class T>
-void forward(const ConvShape& s, Run& c) {
+void forward(const ConvShape& s, Run& c, const Epilogue<T>& epilogue) {
   const T *const x = c.input<T>(0), *const kernel = c.input<T>(1);
   T* const y = c.output<T>(0);
-  if (s.depthwise()) {
-    const auto d = depthwise_shape(s);
-    parallel_ranges(
-        s.batch * s.axis[0].out * s.axis[1].out, grain_for(depthwise_row_cost(s, s.axis[2].out)),
-        [&](std::int64_t begin, std::int64_t end) { depthwise_kernels<T>().forward(d, x, kernel, y, begin, end); });
-    return;
-  }
   const TapOffsets offsets(s);
   const std::int64_t gc = s.group_channels(), gf = s.group_filters();
+  if (s.depthwise()) {
+    auto patches = input_patches(s, x, offsets);
+    patches.channels = s.channels;
+    std::vector<std::int64_t> rows(static_cast<std::size_t>(s.taps()));
+    std::iota(rows.begin(), rows.end(), 0);
+    return depthwise_forward(patches, s.batch, gf, kernel, rows.data(), output_positions(s, y), epilogue);
+  }
   if (direct<T>(s)) {
-    direct_product<T>(c, input_patches(s, x, offsets), s.batch, s.groups, gf, output_positions(s, y), {},
-                      [&](std::int64_t g, std::int64_t k, std::int64_t n0, std::int64_t n1, T* to) {
-                        conv_kernels<T>().direct.pack({kernel + g * gf, s.filters, false}, k, n0, n1, to);
+    direct_product<T>(c, input_patches(s, x, offsets), s.batch, s.groups, gf, output_positions(s, y), epilogue,
+                      [&](std::int64_t g, std::int64_t k, std::int64_t k0, std::int64_t k1, T* to) {
+                        conv_kernels<T>().direct.pack({kernel + g * gf, s.filters, false}, k, k0, k1, gf, to);
                       });
     return;
   }
+  const auto epilogue_of = [&](std::int64_t g) {
+    auto of_group = epilogue;
+    if (epilogue.bias) of_group.bias += g * gf;
+    if (epilogue.residual) of_group.residual += g * gf;
+    of_group.ld_residual = s.filters;
+    return of_group;
+  };
   const GemmPlan plan(s.positions(), gf, s.taps() * gc, s.groups);
-  run_gemm(c, plan, y, gf, s.filters,
-           [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, const Epilogue<T>& epilogue,
+  run_gemm(c, plan, y, gf, s.filters, epilogue_of,
+           [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, const Epilogue<T>& of_block,
                void* scratch) {
              const Matrix<T> b{kernel + g * gf, s.filters, false};
              if (s.pointwise()) {
-               gemm_kernels<T>().block({x + g * gc, s.channels, false}, b, out, ldout, range, epilogue, scratch);
+               gemm_kernels<T>().block({x + g * gc, s.channels, false}, b, out, ldout, range, of_block, scratch);
              } else {
-               conv_kernels<T>().forward(input_patches(s, x + g * gc, offsets), b, out, ldout, range, epilogue,
+               conv_kernels<T>().forward(input_patches(s, x + g * gc, offsets), b, out, ldout, range, of_block,
                                          scratch);
              }
            });
@@ -153,12 +140,20 @@ void input_grad_of_phase(const ConvShape& s, const Phase* const (&phase)[3], Run
     taps *= count;
     rows *= p.count;
   }
+  if (s.depthwise()) {
+    patches.channels = s.filters;
+    std::vector<std::int64_t> kernel_rows;
+    for (std::int64_t d : phase[0]->taps)
+      for (std::int64_t h : phase[1]->taps)
+        for (std::int64_t w : phase[2]->taps) kernel_rows.push_back((d * s.axis[1].kernel + h) * s.axis[2].kernel + w);
+    return depthwise_input_grad(patches, s.batch, gf, kernel, kernel_rows.data(), dx);
+  }
   if (direct<T>(s)) {
     direct_product<T>(c, patches, s.batch, s.groups, gc, dx, {},
-                      [&](std::int64_t g, std::int64_t k, std::int64_t n0, std::int64_t n1, T* to) {
+                      [&](std::int64_t g, std::int64_t k, std::int64_t k0, std::int64_t k1, T* to) {
                         auto kernel_g = flipped;
                         kernel_g.kernel += g * gf;
-                        conv_kernels<T>().direct.pack_flipped(kernel_g, k, n0, n1, to);
+                        conv_kernels<T>().direct.pack_flipped(kernel_g, k, k0, k1, gc, to);
                       });
     return;
   }
@@ -177,18 +172,9 @@ void input_grad_of_phase(const ConvShape& s, const Phase* const (&phase)[3], Run
 template <class T>
 void input_grad(const ConvShape& s, Run& c) {
   const T *const dy = c.input<T>(0), *const kernel = c.input<T>(1);
-  T* const dx = c.output<T>(0);
-  if (s.depthwise()) {
-    const auto d = depthwise_shape(s);
-    parallel_ranges(s.batch * s.axis[0].in * s.axis[1].in, grain_for(depthwise_row_cost(s, s.axis[2].in)),
-                    [&](std::int64_t begin, std::int64_t end) {
-                      depthwise_kernels<T>().input_grad(d, dy, kernel, dx, begin, end);
-                    });
-    return;
-  }
-  if (s.pointwise()) {
+  if (s.pointwise() && !s.depthwise()) {
     const std::int64_t gc = s.group_channels(), gf = s.group_filters();
-    run_gemm(c, GemmPlan(s.positions(), gc, gf, s.groups), dx, gc, s.channels,
+    run_gemm(c, GemmPlan(s.positions(), gc, gf, s.groups), c.output<T>(0), gc, s.channels,
              [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, const Epilogue<T>& epilogue,
                  void* scratch) {
                gemm_kernels<T>().block({dy + g * gf, s.filters, false}, {kernel + g * gf, s.filters, true}, out, ldout,
@@ -203,27 +189,15 @@ void input_grad(const ConvShape& s, Run& c) {
 }
 
 template <class T>
-void depthwise_kernel_grad(const ConvShape& s, Run& c) {
-  const T *const x = c.input<T>(0), *const dy = c.input<T>(1);
-  T* const dkernel = c.output<T>(0);
-  const auto d = depthwise_shape(s);
-  // Rows of dy in parts of a millisecond or more, at most 16, added in order.
-  const std::int64_t rows = s.batch * s.axis[0].out * s.axis[1].out, size = s.taps() * s.filters;
-  const std::int64_t grain = std::max(50 * grain_for(depthwise_row_cost(s, s.axis[2].out)), (rows + 15) / 16);
-  const std::int64_t count = std::max<std::int64_t>(1, (rows + grain - 1) / grain);
-  T* const parts = c.scratch<T>(count * size);
-  parallel_for(count, [&](std::int64_t i) {
-    depthwise_kernels<T>().kernel_grad(d, x, dy, parts + i * size, i * grain, std::min(rows, (i + 1) * grain));
-  });
-  gemm_kernels<T>().combine(parts, count, size, s.filters, dkernel, s.filters, {0, s.taps(), 0, s.filters, 0, 0}, {});
-}
-
-template <class T>
 void kernel_grad(const ConvShape& s, Run& c) {
-  if (s.depthwise()) return depthwise_kernel_grad<T>(s, c);
   const T *const x = c.input<T>(0), *const dy = c.input<T>(1);
   const TapOffsets offsets(s);
   const std::int64_t gc = s.group_channels(), gf = s.group_filters();
+  if (s.depthwise()) {
+    auto patches = input_patches(s, x, offsets);
+    patches.channels = s.channels;
+    return depthwise_kernel_grad(c, patches, s.batch, gf, output_positions(s, dy), c.output<T>(0));
+  }
   if (direct<T>(s))
     return direct_kernel_grad<T>(c, input_patches(s, x, offsets), s.batch, s.groups, gf, output_positions(s, dy),
                                  c.output<T>(0));
@@ -245,7 +219,10 @@ void kernel_grad(const ConvShape& s, Run& c) {
 
 void run(const conv& op, Run& c) {
   const ConvShape s = shape_of(op, c.shape(0), c.shape(1));
-  for_floating(c.dtype(0), [&](auto t) { forward<decltype(t)>(s, c); });
+  for_floating(c.dtype(0), [&](auto t) {
+    using T = decltype(t);
+    forward<T>(s, c, {});
+  });
 }
 
 void run(const conv_input_grad& op, Run& c) {

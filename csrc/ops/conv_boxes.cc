@@ -20,7 +20,7 @@ std::int64_t divide_up(std::int64_t a, std::int64_t b) { return (a + b - 1) / b;
 }  // namespace
 
 ConvBoxes::ConvBoxes(const kernels::PatchAxis (&axis)[3], std::int64_t images, std::int64_t channels,
-                     std::int64_t pixel_stride, std::int64_t positions)
+                     std::int64_t pixel_stride, std::int64_t positions, bool copy)
     : total_{images, axis[0].positions, axis[1].positions, axis[2].positions} {
   // An axis of one tap needs the pixels of its positions only; others need all pixels from first to last.
   std::int64_t step[3];  // pixels of the slab from one position to the next
@@ -34,7 +34,7 @@ ConvBoxes::ConvBoxes(const kernels::PatchAxis (&axis)[3], std::int64_t images, s
   }
   for (std::int64_t t = 1; t < axis[2].taps; ++t)
     neighbours = neighbours && axis[2].offsets[t] == axis[2].offsets[t - 1] + 1;
-  slab.copied = !within || (axis[2].step * pixel_stride) % (2 * kConflict) == 0 ||
+  slab.copied = copy || !within || (axis[2].step * pixel_stride) % (2 * kConflict) == 0 ||
                 (pixel_stride != channels && neighbours && axis[2].taps > 1 && channels < kShortRun);
 
   std::int64_t pixel = channels;

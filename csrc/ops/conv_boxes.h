@@ -8,10 +8,11 @@
 namespace kcore::ops {
 
 struct ConvBoxes {
-  // Boxes of about `positions` positions or less, whose slabs stay in L2. All follows from the arguments, none from the
-  // machine: the order in which a kernel's gradient is summed depends on the boxes.
+  // Boxes of about `positions` positions or less, whose slabs stay in L2, `copy`-ed in any case or where it helps. All
+  // follows from the arguments, none from the machine: the order in which a kernel's gradient is summed depends on the
+  // boxes.
   ConvBoxes(const kernels::PatchAxis (&axis)[3], std::int64_t images, std::int64_t channels, std::int64_t pixel_stride,
-            std::int64_t positions);
+            std::int64_t positions, bool copy = false);
   ConvBoxes(const ConvBoxes&) = delete;  // the slab points at taps_
 
   std::int64_t size() const { return boxes_[0] * boxes_[1] * boxes_[2] * boxes_[3]; }

@@ -19,6 +19,9 @@ const kernels::ConvKernels<T>& conv_kernels() {
 // most.
 inline constexpr std::int64_t kConvTasks = 16, kLeastPositions = 256, kMostPositions = 1024;
 
+// Parts in which a kernel is packed.
+inline constexpr std::int64_t kPackParts = 8;
+
 inline std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
 
 // Multiply-adds per nanosecond of a core, roughly.
@@ -27,7 +30,7 @@ inline double product_cost(std::int64_t m, std::int64_t n, std::int64_t k) {
 }
 
 // y = epilogue(P B) for each group, whose patches are x.channels and whose columns n elements further on.
-// pack(g, n0, n1, to) packs columns of a group's B.
+// pack(g, k, k0, k1, to) packs rows of a group's B (k x n).
 template <class T, class Pack>
 void direct_product(Run& c, const kernels::Patches<T>& x, std::int64_t images, std::int64_t groups, std::int64_t n,
                     const kernels::Positions<T>& y, const kernels::Epilogue<T>& epilogue, Pack&& pack) {
@@ -37,15 +40,15 @@ void direct_product(Run& c, const kernels::Patches<T>& x, std::int64_t images, s
                         std::clamp(positions * groups / kConvTasks, kLeastPositions, kMostPositions));
   const std::int64_t k = boxes.slab.runs * boxes.slab.run;
 
-  // B of a group is packed once, for all boxes.
-  const std::int64_t b_size = k * round_up(n, kernels::kConvPanel),
-                     panels = round_up(n, kernels::kConvPanel) / kernels::kConvPanel;
+  // B of a group is packed once, for all boxes, in parts of whole rows.
+  const std::int64_t panels = round_up(n, kernels::kConvPanel) / kernels::kConvPanel;
+  const std::int64_t b_size = k * panels * kernels::kConvPanel, pack_rows = round_up(k, kPackParts) / kPackParts;
   T* const packed = c.scratch<T>(groups * b_size + 1);
-  parallel_ranges(groups * panels, grain_for(0.5 * static_cast<double>(k * kernels::kConvPanel + 1)),
+  parallel_ranges(groups * kPackParts, grain_for(0.3 * static_cast<double>(pack_rows * n + 1)),
                   [&](std::int64_t begin, std::int64_t end) {
                     for (std::int64_t i = begin; i < end; ++i) {
-                      const std::int64_t g = i / panels, n0 = i % panels * kernels::kConvPanel;
-                      pack(g, k, n0, std::min(n, n0 + kernels::kConvPanel), packed + g * b_size);
+                      const std::int64_t g = i / kPackParts, k0 = std::min(k, i % kPackParts * pack_rows);
+                      pack(g, k, k0, std::min(k, k0 + pack_rows), packed + g * b_size);
                     }
                   });
 

@@ -12,8 +12,9 @@
 namespace kcore::kernels::KCORE_ISA {
 namespace {
 
-// Rows of a tile of one vector of columns: as many accumulators as a tile of kTileVectors has.
-constexpr int kNarrowRows = kTileRows * kTileVectors;
+// Rows of a tile. More pointers than 12 do not fit into registers: 14 rows were 4 % slower. Of a tile of one vector of
+// columns: as many accumulators as the GEMM's tile has.
+constexpr int kWideRows = kTileRows < 12 ? kTileRows : 12, kNarrowRows = kTileRows * kTileVectors;
 
 // The columns of P that a tile sums over.
 struct Runs {
@@ -100,7 +101,7 @@ using ProductTile = void (*)(const Runs& runs, const T* const* rows, const T* b,
 // One instance for each number of rows, so that a box's positions divide evenly into panels.
 template <class T>
 struct ProductTiles {
-  ProductTile<T> narrow[kNarrowRows], wide[kTileRows];
+  ProductTile<T> narrow[kNarrowRows], wide[kWideRows];
 };
 template <class T, int... R, int... S>
 constexpr ProductTiles<T> product_tiles(std::integer_sequence<int, R...>, std::integer_sequence<int, S...>) {
@@ -108,30 +109,32 @@ constexpr ProductTiles<T> product_tiles(std::integer_sequence<int, R...>, std::i
 }
 template <class T>
 constexpr ProductTiles<T> kProductTiles =
-    product_tiles<T>(std::make_integer_sequence<int, kNarrowRows>(), std::make_integer_sequence<int, kTileRows>());
+    product_tiles<T>(std::make_integer_sequence<int, kNarrowRows>(), std::make_integer_sequence<int, kWideRows>());
 
 // Columns of P summed at a time: their part of a panel of B stays in L2 while the rows of the box pass.
 constexpr std::int64_t kSpan = 768;
 
-// Panels of kTileColumns columns, each over all of K; one of a single vector where no more columns are left.
+// Panels of kTileColumns columns, each over all of K; one of a single vector where no more columns are left. A few rows
+// at a time go to all panels, so that memory is read nearly in order.
 template <class T, class Packer>
-void pack_panels(const Packer& packer, std::int64_t k, std::int64_t n0, std::int64_t n1, T* to) {
-  constexpr int L = kLanes<T>, W = kTileColumns<T>;
+void pack_panels(const Packer& packer, std::int64_t k, std::int64_t k0, std::int64_t k1, std::int64_t n, T* to) {
+  constexpr int L = kLanes<T>, W = kTileColumns<T>, kRows = 32;
   static_assert(kConvPanel % W == 0);
-  for (std::int64_t n = n0; n < n1; n += W) {
-    const int columns = static_cast<int>(n1 - n < W ? n1 - n : W);
-    packer(to + n * k, 0, k, n, columns, columns <= L ? L : W);
-  }
+  for (std::int64_t row = k0; row < k1; row += kRows)
+    for (std::int64_t j = 0; j < n; j += W) {
+      const int columns = static_cast<int>(n - j < W ? n - j : W), width = columns <= L ? L : W;
+      packer(to + j * k + row * width, row, k1 - row < kRows ? k1 - row : kRows, j, columns, width);
+    }
 }
 
 template <class T>
-void pack(const Matrix<T>& b, std::int64_t k, std::int64_t n0, std::int64_t n1, T* to) {
-  pack_panels(MatrixColumns<T>{b}, k, n0, n1, to);
+void pack(const Matrix<T>& b, std::int64_t k, std::int64_t k0, std::int64_t k1, std::int64_t n, T* to) {
+  pack_panels(MatrixColumns<T>{b}, k, k0, k1, n, to);
 }
 
 template <class T>
-void pack_flipped(const FlippedKernel<T>& b, std::int64_t k, std::int64_t n0, std::int64_t n1, T* to) {
-  pack_panels(FlippedColumns<T>{b}, k, n0, n1, to);
+void pack_flipped(const FlippedKernel<T>& b, std::int64_t k, std::int64_t k0, std::int64_t k1, std::int64_t n, T* to) {
+  pack_panels(FlippedColumns<T>{b}, k, k0, k1, n, to);
 }
 
 template <class T>
@@ -171,7 +174,7 @@ void product(const Patches<T>& x, const Slab& slab, const T* packed_b, const Pos
       const int columns = static_cast<int>(n1 - n < W ? n1 - n : W);
       const bool narrow = columns <= L;
       const T* const b = packed_b + n * k + run * slab.run * (narrow ? L : W);
-      const std::int64_t most = narrow ? kNarrowRows : kTileRows, panels = (m + most - 1) / most;
+      const std::int64_t most = narrow ? kNarrowRows : kWideRows, panels = (m + most - 1) / most;
       for (std::int64_t p = 0; p < panels; ++p) {
         const std::int64_t row = p * m / panels, count = (p + 1) * m / panels - row;
         const ProductTile<T> tile = (narrow ? kProductTiles<T>.narrow : kProductTiles<T>.wide)[count - 1];

@@ -11,31 +11,37 @@ void clear(T* to, std::int64_t count) {
   __builtin_memset(to, 0, static_cast<std::size_t>(count) * sizeof(T));
 }
 
-// `pixels` pixels of a row of the image, of which only those at x in [0, extent) exist; x = first + i * step.
+// `pixels` pixels of a row of the image, of which only those at x in [0, extent) exist; x = first + i * step. Each
+// channel is written `repeat` times.
 template <class T>
 void copy_row(T* to, std::int64_t to_stride, const T* row, std::int64_t from_stride, std::int64_t channels,
-              std::int64_t first, std::int64_t step, std::int64_t extent, std::int64_t pixels) {
+              std::int64_t repeat, std::int64_t first, std::int64_t step, std::int64_t extent, std::int64_t pixels) {
   std::int64_t low = first < 0 ? (-first + step - 1) / step : 0;
   std::int64_t high = first < extent ? (extent - first + step - 1) / step : 0;
   if (high > pixels) high = pixels;
   if (low > high) low = high;
   clear(to, low * to_stride);
   const T* from = row + (first + low * step) * from_stride;
-  if (step == 1 && to_stride == channels && from_stride == channels) {
-    __builtin_memcpy(to + low * to_stride, from, static_cast<std::size_t>((high - low) * channels) * sizeof(T));
+  T* pixel = to + low * to_stride;
+  if (step == 1 && repeat == 1 && to_stride == channels && from_stride == channels) {
+    __builtin_memcpy(pixel, from, static_cast<std::size_t>((high - low) * channels) * sizeof(T));
   } else {
-    for (std::int64_t i = low; i < high; ++i, from += step * from_stride) {
-      T* const pixel = to + i * to_stride;
-      for (std::int64_t c = 0; c < channels; ++c) pixel[c] = from[c];
+    for (std::int64_t i = low; i < high; ++i, from += step * from_stride, pixel += to_stride) {
+      if (repeat == 1) {
+        for (std::int64_t c = 0; c < channels; ++c) pixel[c] = from[c];
+      } else {
+        for (std::int64_t c = 0; c < channels; ++c)
+          for (std::int64_t j = 0; j < repeat; ++j) pixel[c * repeat + j] = from[c];
+      }
     }
   }
   clear(to + high * to_stride, (pixels - high) * to_stride);
 }
 
 // Copies what the box sees to `memory` unless it may stay where it is; returns the first tap of the box's first
-// position.
+// position. Each channel is copied `repeat` times.
 template <class T>
-const T* fill_slab(const Patches<T>& x, const Slab& slab, const Box& box, T* memory) {
+const T* fill_slab(const Patches<T>& x, const Slab& slab, const Box& box, T* memory, std::int64_t repeat = 1) {
   const PatchAxis &D = x.axis[0], &H = x.axis[1], &W = x.axis[2];
   std::int64_t first[3], pixels[3];
   for (int i = 0; i < 3; ++i) {
@@ -53,8 +59,8 @@ const T* fill_slab(const Patches<T>& x, const Slab& slab, const Box& box, T* mem
         const std::int64_t d = first[0] + i * slab.source_step[0], h = first[1] + j * slab.source_step[1];
         T* const to = memory + n * slab.image_stride + i * slab.pixel_stride[0] + j * slab.pixel_stride[1];
         if (inside(d, D.extent) && inside(h, H.extent)) {
-          copy_row(to, slab.pixel_stride[2], row_at(box.begin[0] + n, d, h), x.pixel_stride, x.channels, first[2],
-                   slab.source_step[2], W.extent, pixels[2]);
+          copy_row(to, slab.pixel_stride[2], row_at(box.begin[0] + n, d, h), x.pixel_stride, x.channels, repeat,
+                   first[2], slab.source_step[2], W.extent, pixels[2]);
         } else {
           clear(to, pixels[2] * slab.pixel_stride[2]);
         }

@@ -1,194 +1,212 @@
-// The depthwise family compiled for one ISA. A chunk of channels is summed in registers over the taps (or the pixels).
+// The depthwise family compiled for one ISA. A vector of channels of several positions is summed over the taps in
+// registers, or all taps of a vector of channels over the positions.
+#include <utility>
+
+#include "kernels/conv/slab.h"
 #include "kernels/depthwise/depthwise.h"
+#include "kernels/gemm/epilogue.h"
 #include "kernels/gemm/tile.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
 
-// Sums of V vectors of channels.
-template <class T, int V>
-struct Sums {
-  Vector<T> sum[V] = {};
+template <class T>
+Vector<T> load(const T* from) {
+  return *reinterpret_cast<const Vector<T>*>(from);
+}
 
-  void add(const T* a, const T* b, int) {
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v)
-      sum[v] += *reinterpret_cast<const Vector<T>*>(a + v * kLanes<T>) *
-                *reinterpret_cast<const Vector<T>*>(b + v * kLanes<T>);
-  }
-  void store(T* y, bool accumulate, int) const {
-#pragma GCC unroll 4
-    for (int v = 0; v < V; ++v) {
-      Vector<T>* const to = reinterpret_cast<Vector<T>*>(y + v * kLanes<T>);
-      *to = accumulate ? *to + sum[v] : sum[v];
+template <class T>
+Vector<T> load_some(const T* from, std::int64_t count) {
+  T lanes[kLanes<T>] = {};
+  for (std::int64_t j = 0; j < count; ++j) lanes[j] = from[j];
+  return load(lanes);
+}
+
+template <class T>
+void store_some(T* to, Vector<T> value, std::int64_t count) {
+  T lanes[kLanes<T>];
+  *reinterpret_cast<Vector<T>*>(lanes) = value;
+  for (std::int64_t j = 0; j < count; ++j) to[j] = lanes[j];
+}
+
+std::int64_t round_up(std::int64_t n) { return (n + kDepthwiseRound - 1) / kDepthwiseRound * kDepthwiseRound; }
+
+template <class T>
+std::int64_t taps_of(const Patches<T>& x) {
+  return x.axis[0].taps * x.axis[1].taps * x.axis[2].taps;
+}
+
+// A position of the slab and the taps to sum.
+template <class T>
+struct Sum {
+  const T* x;
+  std::int64_t x_step;
+  const T* kernel;  // rows of `width` filters
+  std::int64_t width;
+  const std::int64_t* displacements;
+  std::int64_t taps;
+};
+
+// y[q * y_step + c] for q < Q neighbouring positions and c < n.
+template <class T, int Q>
+void sum_taps(const Sum<T>& s, T* y, std::int64_t y_step, std::int64_t n) {
+  for (std::int64_t c = 0; c < n; c += kLanes<T>) {
+    Vector<T> sum[Q];
+#pragma GCC unroll 8
+    for (int q = 0; q < Q; ++q) sum[q] = Vector<T>{};
+    const T* kernel = s.kernel + c;
+    for (std::int64_t t = 0; t < s.taps; ++t, kernel += s.width) {
+      const Vector<T> k = *reinterpret_cast<const Vector<T>*>(kernel);
+      const T* x = s.x + s.displacements[t] + c;
+#pragma GCC unroll 8
+      for (int q = 0; q < Q; ++q) sum[q] += *reinterpret_cast<const Vector<T>*>(x + q * s.x_step) * k;
+    }
+    if (c + kLanes<T> <= n) {
+#pragma GCC unroll 8
+      for (int q = 0; q < Q; ++q) *reinterpret_cast<Vector<T>*>(y + q * y_step + c) = sum[q];
+    } else {
+#pragma GCC unroll 8
+      for (int q = 0; q < Q; ++q) store_some(y + q * y_step + c, sum[q], n - c);
     }
   }
-};
+}
 
-// Sums of a few channels, at most kFew.
-constexpr int kFew = 16;
+// 8 accumulators: 2 FMA ports x 4 cycles of latency.
+constexpr int kPositions = 8;
 template <class T>
-struct Sums<T, 0> {
-  T sum[kFew] = {};
+using SumTaps = void (*)(const Sum<T>& s, T* y, std::int64_t y_step, std::int64_t n);
+template <class T>
+constexpr SumTaps<T> kSumTaps[kPositions] = {sum_taps<T, 1>, sum_taps<T, 2>, sum_taps<T, 3>, sum_taps<T, 4>,
+                                             sum_taps<T, 5>, sum_taps<T, 6>, sum_taps<T, 7>, sum_taps<T, 8>};
 
-  void add(const T* a, const T* b, int count) {
-    for (int j = 0; j < count; ++j) sum[j] += a[j] * b[j];
-  }
-  void store(T* y, bool accumulate, int count) const {
-    for (int j = 0; j < count; ++j) y[j] = accumulate ? y[j] + sum[j] : sum[j];
-  }
-};
-
-// Calls body(Sums, c, count) over n channels in chunks: of vectors, then a few; or a few at a time.
+// Calls body(sum, Q, y) for rows of neighbouring positions of a box, in runs of Q of nearly equal length.
 template <class T, class Body>
-void for_chunks(std::int64_t n, bool vectors, const Body& body) {
-  constexpr int L = kLanes<T>;
-  std::int64_t c = 0;
-  if (vectors) {
-    for (; c + 4 * L <= n; c += 4 * L) body(Sums<T, 4>(), c, 4 * L);
-    for (; c + L <= n; c += L) body(Sums<T, 1>(), c, L);
-  }
-  for (; c < n; c += kFew) body(Sums<T, 0>(), c, static_cast<int>(n - c < kFew ? n - c : kFew));
+void for_runs(const Patches<T>& x, const Slab& slab, std::int64_t repeat, std::int64_t n, const T* kernel,
+              std::int64_t filter_stride, const std::int64_t* rows, const Positions<T>& y, const Box& box, T* memory,
+              const Body& body) {
+  T* const packed = memory + slab.elements + kDepthwiseRound;
+  const std::int64_t taps = taps_of(x), width = round_up(n);
+  for (std::int64_t t = 0; t < taps; ++t)
+    for (std::int64_t j = 0; j < n; ++j) packed[t * width + j] = kernel[rows[t] * filter_stride + j];
+  const T* const origin = taps > 0 ? fill_slab(x, slab, box, memory, repeat) : memory;
+  T* const to = position_at(y, box);
+  const std::int64_t runs = (box.count[3] + kPositions - 1) / kPositions;
+  for_rows(box, [&](std::int64_t image, std::int64_t d, std::int64_t h) {
+    const T* const from =
+        origin + image * slab.image_stride + d * slab.position_stride[0] + h * slab.position_stride[1];
+    T* const row = to + image * y.image_stride + d * y.steps[0] + h * y.steps[1];
+    for (std::int64_t i = 0; i < runs; ++i) {
+      const std::int64_t w = i * box.count[3] / runs, count = (i + 1) * box.count[3] / runs - w;
+      body(Sum<T>{from + w * slab.position_stride[2], slab.position_stride[2], packed, width, slab.taps, taps}, count,
+           row + w * y.steps[2]);
+    }
+  });
 }
 
-struct Row {
-  std::int64_t n, d, h;
+template <class T>
+void forward(const Patches<T>& x, const Slab& slab, std::int64_t multiplier, const T* kernel,
+             std::int64_t filter_stride, const std::int64_t* rows, const Positions<T>& y, const Box& box,
+             const Epilogue<T>& epilogue, void* scratch) {
+  const std::int64_t n = x.channels * multiplier;
+  for_runs(x, slab, multiplier, n, kernel, filter_stride, rows, y, box, static_cast<T*>(scratch),
+           [&](const Sum<T>& sum, std::int64_t count, T* to) {
+             kSumTaps<T>[count - 1](sum, to, y.steps[2], n);
+             if (epilogue.empty()) return;
+             for (std::int64_t q = 0; q < count; ++q, to += y.steps[2]) finish_row(epilogue, to, to - y.data, 0, n);
+           });
+}
+
+template <class T>
+void input_grad(const Patches<T>& dy, const Slab& slab, std::int64_t multiplier, const T* kernel,
+                std::int64_t filter_stride, const std::int64_t* rows, const Positions<T>& dx, const Box& box,
+                void* scratch) {
+  const std::int64_t n = dy.channels, width = round_up(n);
+  T* const memory = static_cast<T*>(scratch);
+  T* const wide = memory + slab.elements + kDepthwiseRound + taps_of(dy) * width;
+  for_runs(dy, slab, 1, n, kernel, filter_stride, rows, dx, box, memory,
+           [&](const Sum<T>& sum, std::int64_t count, T* to) {
+             if (multiplier == 1) return kSumTaps<T>[count - 1](sum, to, dx.steps[2], n);
+             kSumTaps<T>[count - 1](sum, wide, width, n);
+             for (std::int64_t q = 0; q < count; ++q)
+               for (std::int64_t c = 0; c < n / multiplier; ++c) {
+                 const T* const of_channel = wide + q * width + c * multiplier;
+                 T total = of_channel[0];
+                 for (std::int64_t j = 1; j < multiplier; ++j) total += of_channel[j];
+                 to[q * dx.steps[2] + c] = total;
+               }
+           });
+}
+
+// Taps summed at a time: as many as there are registers for.
+constexpr int kTaps = kVectorBytes == 64 ? 25 : 9;
+
+template <class T>
+struct GradRows {
+  const T* x;
+  const T* dy;
+  std::int64_t count[4], x_stride[4], dy_stride[4];  // images, then spatial axes
 };
-Row row_at(std::int64_t row, std::int64_t depth, std::int64_t height) {
-  return {row / height / depth, row / height % depth, row % height};
-}
 
-bool inside(std::int64_t x, std::int64_t extent) {
-  return static_cast<std::uint64_t>(x) < static_cast<std::uint64_t>(extent);
-}
-
-// Adds x times b for `count` filters from `first` on; each channel of x has `multiplier` filters.
-template <class T, int V>
-void add_products(Sums<T, V>& sums, const T* x, const T* b, std::int64_t first, std::int64_t multiplier, int count) {
-  if constexpr (V == 0) {
-    if (multiplier > 1) {
-      std::int64_t c = first / multiplier, m = first % multiplier;
-      for (int j = 0; j < count; ++j) {
-        sums.sum[j] += x[c] * b[first + j];
-        if (++m == multiplier) m = 0, ++c;
-      }
-      return;
-    }
-  }
-  sums.add(x + first, b + first, count);
-}
-
-template <class T>
-void forward(const DepthwiseShape& s, const T* x, const T* kernel, T* y, std::int64_t begin, std::int64_t end) {
-  const DepthwiseAxis &D = s.axis[0], &H = s.axis[1], &W = s.axis[2];
-  const std::int64_t filters = s.channels * s.multiplier;
-  for (std::int64_t row = begin; row < end; ++row) {
-    const Row r = row_at(row, D.out, H.out);
-    for (std::int64_t w = 0; w < W.out; ++w) {
-      T* const out = y + (row * W.out + w) * filters;
-      for_chunks<T>(filters, s.multiplier == 1, [&](auto sums, std::int64_t first, int count) {
-        for (std::int64_t td = 0; td < D.kernel; ++td) {
-          const std::int64_t id = r.d * D.stride + td * D.dilation - D.pad;
-          if (!inside(id, D.in)) continue;
-          for (std::int64_t th = 0; th < H.kernel; ++th) {
-            const std::int64_t ih = r.h * H.stride + th * H.dilation - H.pad;
-            if (!inside(ih, H.in)) continue;
-            const T* const image = x + ((r.n * D.in + id) * H.in + ih) * W.in * s.channels;
-            const T* const taps = kernel + (td * H.kernel + th) * W.kernel * filters;
-            for (std::int64_t tw = 0; tw < W.kernel; ++tw) {
-              const std::int64_t iw = w * W.stride + tw * W.dilation - W.pad;
-              if (inside(iw, W.in))
-                add_products(sums, image + iw * s.channels, taps + tw * filters, first, s.multiplier, count);
-            }
+// dkernel[t * filter_stride + c] = or += sum over positions of x[displacements[t] + c] dy[c], for t < N, c < lanes.
+template <class T, int N>
+void grad_taps(const GradRows<T>& r, const std::int64_t* displacements, T* dkernel, std::int64_t filter_stride,
+               std::int64_t lanes, bool add) {
+  Vector<T> sum[N];
+#pragma GCC unroll 25
+  for (int t = 0; t < N; ++t) sum[t] = Vector<T>{};
+  for (std::int64_t n = 0; n < r.count[0]; ++n)
+    for (std::int64_t d = 0; d < r.count[1]; ++d)
+      for (std::int64_t h = 0; h < r.count[2]; ++h) {
+        const T* x = r.x + n * r.x_stride[0] + d * r.x_stride[1] + h * r.x_stride[2];
+        const T* dy = r.dy + n * r.dy_stride[0] + d * r.dy_stride[1] + h * r.dy_stride[2];
+        for (std::int64_t w = r.count[3]; w > 0; --w, x += r.x_stride[3], dy += r.dy_stride[3]) {
+          Vector<T> g;
+          if (lanes == kLanes<T>) {
+            g = *reinterpret_cast<const Vector<T>*>(dy);
+          } else {
+            g = load_some(dy, lanes);
           }
-        }
-        sums.store(out + first, false, count);
-      });
-    }
-  }
-}
-
-// The output position that meets input pixel i in tap t, or -1.
-std::int64_t position(const DepthwiseAxis& a, std::int64_t i, std::int64_t t) {
-  const std::int64_t p = i + a.pad - t * a.dilation;
-  if (p < 0) return -1;
-  if (a.stride == 1) return p < a.out ? p : -1;
-  return p % a.stride == 0 && p / a.stride < a.out ? p / a.stride : -1;
-}
-
-// sums[c] += sum over j of dy[c, j] kernel[c, j], the filters of each channel.
-template <class T, int V>
-void add_filters(Sums<T, V>& sums, const T* dy, const T* kernel, std::int64_t first, std::int64_t multiplier,
-                 int count) {
-  if constexpr (V == 0) {
-    if (multiplier > 1) {
-      for (int c = 0; c < count; ++c)
-        for (std::int64_t j = (first + c) * multiplier; j < (first + c + 1) * multiplier; ++j)
-          sums.sum[c] += dy[j] * kernel[j];
-      return;
-    }
-  }
-  sums.add(dy + first, kernel + first, count);
-}
-
-template <class T>
-void input_grad(const DepthwiseShape& s, const T* dy, const T* kernel, T* dx, std::int64_t begin, std::int64_t end) {
-  const DepthwiseAxis &D = s.axis[0], &H = s.axis[1], &W = s.axis[2];
-  const std::int64_t filters = s.channels * s.multiplier;
-  for (std::int64_t row = begin; row < end; ++row) {
-    const Row r = row_at(row, D.in, H.in);
-    for (std::int64_t w = 0; w < W.in; ++w) {
-      T* const out = dx + (row * W.in + w) * s.channels;
-      for_chunks<T>(s.channels, s.multiplier == 1, [&](auto sums, std::int64_t first, int count) {
-        for (std::int64_t td = 0; td < D.kernel; ++td) {
-          const std::int64_t od = position(D, r.d, td);
-          if (od < 0) continue;
-          for (std::int64_t th = 0; th < H.kernel; ++th) {
-            const std::int64_t oh = position(H, r.h, th);
-            if (oh < 0) continue;
-            const T* const image = dy + ((r.n * D.out + od) * H.out + oh) * W.out * filters;
-            const T* const taps = kernel + (td * H.kernel + th) * W.kernel * filters;
-            for (std::int64_t tw = 0; tw < W.kernel; ++tw) {
-              const std::int64_t ow = position(W, w, tw);
-              if (ow >= 0) add_filters(sums, image + ow * filters, taps + tw * filters, first, s.multiplier, count);
-            }
-          }
-        }
-        sums.store(out + first, false, count);
-      });
-    }
-  }
-}
-
-template <class T>
-void kernel_grad(const DepthwiseShape& s, const T* x, const T* dy, T* dkernel, std::int64_t begin, std::int64_t end) {
-  const DepthwiseAxis &D = s.axis[0], &H = s.axis[1], &W = s.axis[2];
-  const std::int64_t filters = s.channels * s.multiplier;
-  for (std::int64_t i = 0; i < D.kernel * H.kernel * W.kernel * filters; ++i) dkernel[i] = 0;
-  for (std::int64_t row = begin; row < end; ++row) {
-    const Row r = row_at(row, D.out, H.out);
-    const T* const g = dy + row * W.out * filters;
-    for (std::int64_t td = 0; td < D.kernel; ++td) {
-      const std::int64_t id = r.d * D.stride + td * D.dilation - D.pad;
-      if (!inside(id, D.in)) continue;
-      for (std::int64_t th = 0; th < H.kernel; ++th) {
-        const std::int64_t ih = r.h * H.stride + th * H.dilation - H.pad;
-        if (!inside(ih, H.in)) continue;
-        const T* const image = x + ((r.n * D.in + id) * H.in + ih) * W.in * s.channels;
-        for (std::int64_t tw = 0; tw < W.kernel; ++tw) {
-          T* const out = dkernel + ((td * H.kernel + th) * W.kernel + tw) * filters;
-          for_chunks<T>(filters, s.multiplier == 1, [&](auto sums, std::int64_t first, int count) {
-            for (std::int64_t w = 0; w < W.out; ++w) {
-              const std::int64_t iw = w * W.stride + tw * W.dilation - W.pad;
-              if (inside(iw, W.in))
-                add_products(sums, image + iw * s.channels, g + w * filters, first, s.multiplier, count);
-            }
-            sums.store(out + first, true, count);
-          });
+#pragma GCC unroll 25
+          for (int t = 0; t < N; ++t) sum[t] += *reinterpret_cast<const Vector<T>*>(x + displacements[t]) * g;
         }
       }
-    }
-  }
+  T lane[N][kLanes<T>];
+#pragma GCC unroll 25
+  for (int t = 0; t < N; ++t) *reinterpret_cast<Vector<T>*>(lane[t]) = sum[t];
+#pragma GCC unroll 1
+  for (int t = 0; t < N; ++t)
+    for (std::int64_t j = 0; j < lanes; ++j)
+      dkernel[t * filter_stride + j] = add ? dkernel[t * filter_stride + j] + lane[t][j] : lane[t][j];
+}
+
+template <class T>
+using GradTaps = void (*)(const GradRows<T>& r, const std::int64_t* displacements, T* dkernel,
+                          std::int64_t filter_stride, std::int64_t lanes, bool add);
+template <class T>
+struct GradTapsOf {
+  GradTaps<T> taps[kTaps];
+};
+template <class T, int... N>
+constexpr GradTapsOf<T> grad_taps_of(std::integer_sequence<int, N...>) {
+  return {{grad_taps<T, N + 1>...}};
+}
+template <class T>
+constexpr GradTapsOf<T> kGradTaps = grad_taps_of<T>(std::make_integer_sequence<int, kTaps>());
+
+template <class T>
+void kernel_grad(const Patches<T>& x, const Slab& slab, std::int64_t multiplier, const Positions<const T>& dy,
+                 T* dkernel, std::int64_t filter_stride, const Box& box, bool add, void* scratch) {
+  const std::int64_t n = x.channels * multiplier, taps = taps_of(x);
+  GradRows<T> rows{fill_slab(x, slab, box, static_cast<T*>(scratch), multiplier), position_at(dy, box), {}, {}, {}};
+  rows.x_stride[0] = slab.image_stride, rows.dy_stride[0] = dy.image_stride, rows.count[0] = box.count[0];
+  for (int i = 0; i < 3; ++i)
+    rows.x_stride[i + 1] = slab.position_stride[i], rows.dy_stride[i + 1] = dy.steps[i],
+                      rows.count[i + 1] = box.count[i + 1];
+  for (std::int64_t c = 0; c < n; c += kLanes<T>, rows.x += kLanes<T>, rows.dy += kLanes<T>)
+    for (std::int64_t t = 0; t < taps; t += kTaps)
+      kGradTaps<T>.taps[(taps - t < kTaps ? taps - t : kTaps) - 1](rows, slab.taps + t, dkernel + t * filter_stride + c,
+                                                                   filter_stride, n - c < kLanes<T> ? n - c : kLanes<T>,
+                                                                   add);
 }
 
 template <class T>
