@@ -5,6 +5,7 @@
 #include <numeric>
 #include <vector>
 
+#include "ops/activation.h"
 #include "ops/conv_depthwise.h"
 #include "ops/conv_direct.h"
 #include "ops/conv_shape.h"
@@ -65,20 +66,19 @@ void forward(const ConvShape& s, Run& c, const Epilogue<T>& epilogue) {
     patches.channels = s.channels;
     std::vector<std::int64_t> rows(static_cast<std::size_t>(s.taps()));
     std::iota(rows.begin(), rows.end(), 0);
-    return depthwise_forward(patches, s.batch, gf, kernel, rows.data(), output_positions(s, y), epilogue);
+    return run_tasks({depthwise_forward(patches, s.batch, gf, kernel, rows, output_positions(s, y), epilogue)});
   }
   if (direct<T>(s)) {
-    direct_product<T>(c, input_patches(s, x, offsets), s.batch, s.groups, gf, output_positions(s, y), epilogue,
-                      [&](std::int64_t g, std::int64_t k, std::int64_t k0, std::int64_t k1, T* to) {
-                        conv_kernels<T>().direct.pack({kernel + g * gf, s.filters, false}, k, k0, k1, gf, to);
-                      });
-    return;
+    const auto pack = [&](std::int64_t g, std::int64_t k, std::int64_t k0, std::int64_t k1, T* to) {
+      conv_kernels<T>().direct.pack({kernel + g * gf, s.filters, false}, k, k0, k1, gf, to);
+    };
+    return run_tasks({direct_product<T>(c, input_patches(s, x, offsets), s.batch, s.groups, gf, output_positions(s, y),
+                                        epilogue, pack)});
   }
   const auto epilogue_of = [&](std::int64_t g) {
     auto of_group = epilogue;
     if (epilogue.bias) of_group.bias += g * gf;
     if (epilogue.residual) of_group.residual += g * gf;
-    of_group.ld_residual = s.filters;
     return of_group;
   };
   const GemmPlan plan(s.positions(), gf, s.taps() * gc, s.groups);
@@ -118,8 +118,9 @@ std::vector<Phase> phases_of(const ConvAxis& a) {
   return phases;
 }
 
+// Adds the tasks of a phase, or runs it at once.
 template <class T>
-void input_grad_of_phase(const ConvShape& s, const Phase* const (&phase)[3], Run& c) {
+void input_grad_of_phase(const ConvShape& s, const Phase* const (&phase)[3], Run& c, std::vector<ConvTasks>& tasks) {
   const T *const dy = c.input<T>(0), *const kernel = c.input<T>(1);
   const std::int64_t gc = s.group_channels(), gf = s.group_filters();
   Patches<T> patches{dy, s.filters, gf, {}};
@@ -146,16 +147,15 @@ void input_grad_of_phase(const ConvShape& s, const Phase* const (&phase)[3], Run
     for (std::int64_t d : phase[0]->taps)
       for (std::int64_t h : phase[1]->taps)
         for (std::int64_t w : phase[2]->taps) kernel_rows.push_back((d * s.axis[1].kernel + h) * s.axis[2].kernel + w);
-    return depthwise_input_grad(patches, s.batch, gf, kernel, kernel_rows.data(), dx);
+    return tasks.push_back(depthwise_input_grad(patches, s.batch, gf, kernel, kernel_rows, dx));
   }
   if (direct<T>(s)) {
-    direct_product<T>(c, patches, s.batch, s.groups, gc, dx, {},
-                      [&](std::int64_t g, std::int64_t k, std::int64_t k0, std::int64_t k1, T* to) {
-                        auto kernel_g = flipped;
-                        kernel_g.kernel += g * gf;
-                        conv_kernels<T>().direct.pack_flipped(kernel_g, k, k0, k1, gc, to);
-                      });
-    return;
+    const auto pack = [&](std::int64_t g, std::int64_t k, std::int64_t k0, std::int64_t k1, T* to) {
+      auto kernel_g = flipped;
+      kernel_g.kernel += g * gf;
+      conv_kernels<T>().direct.pack_flipped(kernel_g, k, k0, k1, gc, to);
+    };
+    return tasks.push_back(direct_product<T>(c, patches, s.batch, s.groups, gc, dx, {}, pack));
   }
   const GemmPlan plan(rows, gc, taps * gf, s.groups, false);
   run_gemm(
@@ -183,9 +183,11 @@ void input_grad(const ConvShape& s, Run& c) {
     return;
   }
   const auto depth = phases_of(s.axis[0]), height = phases_of(s.axis[1]), width = phases_of(s.axis[2]);
+  std::vector<ConvTasks> tasks;
   for (const Phase& d : depth)
     for (const Phase& h : height)
-      for (const Phase& w : width) input_grad_of_phase<T>(s, {&d, &h, &w}, c);
+      for (const Phase& w : width) input_grad_of_phase<T>(s, {&d, &h, &w}, c, tasks);
+  run_tasks(tasks);
 }
 
 template <class T>
@@ -221,7 +223,7 @@ void run(const conv& op, Run& c) {
   const ConvShape s = shape_of(op, c.shape(0), c.shape(1));
   for_floating(c.dtype(0), [&](auto t) {
     using T = decltype(t);
-    forward<T>(s, c, {});
+    forward<T>(s, c, {c.input<T>(2), c.input<T>(3), s.filters, activation_of(op.activation)});
   });
 }
 

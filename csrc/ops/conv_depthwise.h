@@ -1,8 +1,11 @@
 // How the work of depthwise convolutions is split: boxes of positions by chunks of channels.
 #pragma once
 
+#include <memory>
+
 #include "kernels/depthwise/depthwise.h"
 #include "ops/conv_boxes.h"
+#include "ops/conv_tasks.h"
 #include "ops/gemm.h"
 
 namespace kcore::ops {
@@ -43,49 +46,53 @@ struct DepthwisePlan {
   std::int64_t tasks() const { return boxes.size() * chunks; }
 };
 
-// Calls body(first channel, channels, box, scratch) for all tasks.
+// Calls body(first channel, channels, box, slab, scratch) in each task.
 template <class T, class Body>
-void for_chunks(const DepthwisePlan& plan, std::int64_t channels, Body&& body) {
-  parallel_ranges(plan.tasks(), grain_for(plan.cost), [&](std::int64_t begin, std::int64_t end) {
-    void* const scratch = thread_scratch(plan.scratch_elements * sizeof(T));
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t c = i % plan.chunks * plan.chunk;
-      body(c, std::min(plan.chunk, channels - c), plan.boxes[i / plan.chunks], scratch);
-    }
-  });
+ConvTasks chunk_tasks(std::shared_ptr<const DepthwisePlan> plan, std::int64_t channels, const Body& body) {
+  return {plan->tasks(), plan->cost, plan->scratch_elements * sizeof(T), [=](std::int64_t i, void* scratch) {
+            const std::int64_t c = i % plan->chunks * plan->chunk;
+            body(c, std::min(plan->chunk, channels - c), plan->boxes[i / plan->chunks], plan->boxes.slab, scratch);
+          }};
 }
 
 // y (positions, x.channels * multiplier) = epilogue(x with kernel (taps, channels * multiplier)).
 template <class T>
-void depthwise_forward(kernels::Patches<T> x, std::int64_t images, std::int64_t multiplier, const T* kernel,
-                       const std::int64_t* rows, const kernels::Positions<T>& y, const kernels::Epilogue<T>& epilogue) {
-  const std::int64_t channels = x.channels;
-  const DepthwisePlan plan(x.axis, images, channels, multiplier, 1, x.pixel_stride);
-  for_chunks<T>(plan, channels, [&](std::int64_t c, std::int64_t count, const kernels::Box& box, void* scratch) {
-    auto x_c = x;
-    auto y_c = y;
-    auto epilogue_c = epilogue;
-    const std::int64_t f = c * multiplier;
-    x_c.image += c, x_c.channels = count, y_c.data += f;
-    if (epilogue.bias) epilogue_c.bias += f;
-    if (epilogue.residual) epilogue_c.residual += f;
-    depthwise_kernels<T>().forward(x_c, plan.boxes.slab, multiplier, kernel + f, channels * multiplier, rows, y_c, box,
-                                   epilogue_c, scratch);
-  });
+ConvTasks depthwise_forward(const kernels::Patches<T>& x, std::int64_t images, std::int64_t multiplier, const T* kernel,
+                            const std::vector<std::int64_t>& rows, const kernels::Positions<T>& y,
+                            const kernels::Epilogue<T>& epilogue) {
+  const std::int64_t filters = x.channels * multiplier;
+  const auto plan = std::make_shared<DepthwisePlan>(x.axis, images, x.channels, multiplier, 1, x.pixel_stride);
+  return chunk_tasks<T>(
+      plan, x.channels,
+      [=](std::int64_t c, std::int64_t count, const kernels::Box& box, const kernels::Slab& slab, void* scratch) {
+        auto x_c = x;
+        auto y_c = y;
+        auto epilogue_c = epilogue;
+        epilogue_c.ld_residual = 1;  // rows of y are named by their distance from its first element
+        const std::int64_t f = c * multiplier;
+        x_c.image += c, x_c.channels = count, y_c.data += f;
+        if (epilogue.bias) epilogue_c.bias += f;
+        if (epilogue.residual) epilogue_c.residual += f;
+        depthwise_kernels<T>().forward(x_c, slab, multiplier, kernel + f, filters, rows.data(), y_c, box, epilogue_c,
+                                       scratch);
+      });
 }
 
 // dx (positions, dy.channels / multiplier) from patches of dy.
 template <class T>
-void depthwise_input_grad(kernels::Patches<T> dy, std::int64_t images, std::int64_t multiplier, const T* kernel,
-                          const std::int64_t* rows, const kernels::Positions<T>& dx) {
+ConvTasks depthwise_input_grad(const kernels::Patches<T>& dy, std::int64_t images, std::int64_t multiplier,
+                               const T* kernel, const std::vector<std::int64_t>& rows,
+                               const kernels::Positions<T>& dx) {
   const std::int64_t filters = dy.channels;
-  const DepthwisePlan plan(dy.axis, images, filters, 1, multiplier, dy.pixel_stride);
-  for_chunks<T>(plan, filters, [&](std::int64_t f, std::int64_t count, const kernels::Box& box, void* scratch) {
-    auto dy_f = dy;
-    auto dx_f = dx;
-    dy_f.image += f, dy_f.channels = count, dx_f.data += f / multiplier;
-    depthwise_kernels<T>().input_grad(dy_f, plan.boxes.slab, multiplier, kernel + f, filters, rows, dx_f, box, scratch);
-  });
+  const auto plan = std::make_shared<DepthwisePlan>(dy.axis, images, filters, 1, multiplier, dy.pixel_stride);
+  return chunk_tasks<T>(
+      plan, filters,
+      [=](std::int64_t f, std::int64_t count, const kernels::Box& box, const kernels::Slab& slab, void* scratch) {
+        auto dy_f = dy;
+        auto dx_f = dx;
+        dy_f.image += f, dy_f.channels = count, dx_f.data += f / multiplier;
+        depthwise_kernels<T>().input_grad(dy_f, slab, multiplier, kernel + f, filters, rows.data(), dx_f, box, scratch);
+      });
 }
 
 // dkernel (taps, x.channels * multiplier).

@@ -1,7 +1,10 @@
 // The direct way of a convolution (kernels/conv/conv.h): how its work is split.
 #pragma once
 
+#include <memory>
+
 #include "ops/conv_boxes.h"
+#include "ops/conv_tasks.h"
 #include "ops/gemm.h"
 
 namespace kcore::ops {
@@ -30,15 +33,15 @@ inline double product_cost(std::int64_t m, std::int64_t n, std::int64_t k) {
 }
 
 // y = epilogue(P B) for each group, whose patches are x.channels and whose columns n elements further on.
-// pack(g, k, k0, k1, to) packs rows of a group's B (k x n).
+// pack(g, k, k0, k1, to) packs rows of a group's B (k x n), at once; the rest is left to the tasks.
 template <class T, class Pack>
-void direct_product(Run& c, const kernels::Patches<T>& x, std::int64_t images, std::int64_t groups, std::int64_t n,
-                    const kernels::Positions<T>& y, const kernels::Epilogue<T>& epilogue, Pack&& pack) {
-  const auto& kernels = conv_kernels<T>().direct;
+ConvTasks direct_product(Run& c, const kernels::Patches<T>& x, std::int64_t images, std::int64_t groups, std::int64_t n,
+                         const kernels::Positions<T>& y, const kernels::Epilogue<T>& epilogue, Pack&& pack) {
   const std::int64_t positions = images * x.axis[0].positions * x.axis[1].positions * x.axis[2].positions;
-  const ConvBoxes boxes(x.axis, images, x.channels, x.pixel_stride,
-                        std::clamp(positions * groups / kConvTasks, kLeastPositions, kMostPositions));
-  const std::int64_t k = boxes.slab.runs * boxes.slab.run;
+  const auto boxes =
+      std::make_shared<ConvBoxes>(x.axis, images, x.channels, x.pixel_stride,
+                                  std::clamp(positions * groups / kConvTasks, kLeastPositions, kMostPositions));
+  const std::int64_t k = boxes->slab.runs * boxes->slab.run;
 
   // B of a group is packed once, for all boxes, in parts of whole rows.
   const std::int64_t panels = round_up(n, kernels::kConvPanel) / kernels::kConvPanel;
@@ -53,26 +56,26 @@ void direct_product(Run& c, const kernels::Patches<T>& x, std::int64_t images, s
                   });
 
   std::int64_t columns = panels;  // of a task, in panels
-  while (columns > 1 && groups * boxes.size() * ((panels + columns - 1) / columns) < kConvTasks)
+  while (columns > 1 && groups * boxes->size() * ((panels + columns - 1) / columns) < kConvTasks)
     columns = (columns + 1) / 2;
-  const std::int64_t cuts = (panels + columns - 1) / columns;
-  const std::size_t scratch_bytes = static_cast<std::size_t>(boxes.slab.elements) * sizeof(T) +
-                                    static_cast<std::size_t>(2 * boxes.positions()) * sizeof(T*);
-  const double cost = product_cost(boxes.positions(), columns * kernels::kConvPanel, k);
-  parallel_ranges(groups * boxes.size() * cuts, grain_for(cost), [&](std::int64_t begin, std::int64_t end) {
-    void* const scratch = thread_scratch(scratch_bytes);
-    for (std::int64_t i = begin; i < end; ++i) {
-      const std::int64_t g = i / cuts / boxes.size(), n0 = i % cuts * columns * kernels::kConvPanel;
-      auto x_g = x;
-      auto y_g = y;
-      auto epilogue_g = epilogue;
-      x_g.image += g * x.channels, y_g.data += g * n;
-      if (epilogue.bias) epilogue_g.bias += g * n;
-      if (epilogue.residual) epilogue_g.residual += g * n;
-      kernels.product(x_g, boxes.slab, packed + g * b_size, y_g, boxes[i / cuts % boxes.size()], n0,
-                      std::min(n, n0 + columns * kernels::kConvPanel), epilogue_g, scratch);
-    }
-  });
+  columns *= kernels::kConvPanel;
+  const std::int64_t cuts = (n + columns - 1) / columns;
+  const auto run = [=](std::int64_t i, void* scratch) {
+    const std::int64_t g = i / cuts / boxes->size(), n0 = i % cuts * columns;
+    auto x_g = x;
+    auto y_g = y;
+    auto epilogue_g = epilogue;
+    epilogue_g.ld_residual = 1;  // rows of y are named by their distance from its first element
+    x_g.image += g * x.channels, y_g.data += g * n;
+    if (epilogue.bias) epilogue_g.bias += g * n;
+    if (epilogue.residual) epilogue_g.residual += g * n;
+    conv_kernels<T>().direct.product(x_g, boxes->slab, packed + g * b_size, y_g, (*boxes)[i / cuts % boxes->size()], n0,
+                                     std::min(n, n0 + columns), epilogue_g, scratch);
+  };
+  return {groups * boxes->size() * cuts, product_cost(boxes->positions(), std::min(n, columns), k),
+          static_cast<std::size_t>(boxes->slab.elements) * sizeof(T) +
+              static_cast<std::size_t>(2 * boxes->positions()) * sizeof(T*),
+          run};
 }
 
 // dkernel (taps, channels, groups * n) = P transposed dy for each group.

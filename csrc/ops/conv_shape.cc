@@ -1,6 +1,8 @@
 // infer of the three convolution ops.
 #include "ops/conv_shape.h"
 
+#include "ops/activation.h"
+
 namespace kcore::ops {
 namespace {
 
@@ -149,6 +151,9 @@ void infer(const conv& op, Infer& c) {
             kernel_pattern(s.rank, std::to_string(s.group_channels())), ", received ", c.shape(1), "; input is ",
             c.shape(0), op.groups == 1 ? std::string() : kcore::concat(" in ", op.groups, " groups"));
   check_fit(c, s);
+  require_activation(c, op.activation);
+  if (c.has(2)) c.require_shape(2, {s.filters});
+  if (c.has(3)) c.require_shape(3, s.y_shape());
   c.out(c.dtype(0), s.y_shape());
 }
 

@@ -10,6 +10,7 @@ import numpy as np
 from oracles.conv import conv, conv_input_grad, conv_kernel_grad
 
 from .case import Case, normal
+from .matmul import ACTIVATIONS
 
 _WHY = "rounding of a sum in spans of 256, relative to the sum of absolute products"
 
@@ -59,6 +60,44 @@ def window(
     ]
 
 
+def with_epilogue(x, w, bias=None, residual=None, activation="linear", **attrs):
+    return ACTIVATIONS[activation](sum((z for z in (bias, residual) if z is not None), conv(x, w, **attrs)))
+
+
+def magnitude(x, w, bias=None, residual=None, activation="linear", **attrs):
+    extra = sum((np.abs(z) for z in (bias, residual) if z is not None), 0)
+    return conv(np.abs(x), np.abs(w), **attrs) + extra
+
+
+def fused(
+    name: str,
+    x_shape: tuple[int, ...],
+    kernel: tuple[int, ...],
+    filters: int,
+    activation: str = "linear",
+    bias: bool = True,
+    residual: bool = False,
+    second: bool = False,
+    **attrs: Any,
+) -> Case:
+    """A convolution with an epilogue."""
+    x = normal(*x_shape, key="x")
+    w = normal(*kernel, x_shape[-1] // attrs.get("groups", 1), filters, key="w")
+    y = conv(x, w, **attrs)
+    return Case(
+        "conv",
+        [x, w, normal(filters, key="bias") if bias else None, normal(*y.shape, key="residual") if residual else None],
+        with_epilogue,
+        attrs={**attrs, "activation": activation},
+        scale=magnitude,
+        ulps=6,
+        why=_WHY + "; slopes are at most one",
+        flops=2 * y.size * w.size // filters,
+        name=f"{name} {activation}{' bias' * bias}{' residual' * residual}",
+        second=second,
+    )
+
+
 CASES = [
     *window("plain", 2, (5, 6), 3, (3, 2), 4, second=True),
     *window("pointwise", 2, (4, 5), 7, (1, 1), 9),
@@ -83,6 +122,21 @@ CASES = [
     *window("volume", 1, (4, 3, 5), 2, (2, 3, 2), 3, strides=[1, 2, 2], pads=[0, 1, 1, 1, 0, 1], second=True),
     *window("depthwise volume", 1, (4, 3, 4), 2, (2, 2, 3), 4, groups=2, pads=[0, 1, 1, 0, 1, 1]),
     *window("whole image", 2, (3, 3), 2, (3, 3), 4),
+    *window("few to many groups", 2, (5, 6), 12, (3, 3), 12, groups=3, pads=[1, 1, 1, 1]),
+    *window("slab of several boxes", 3, (19, 33), 5, (3, 3), 18, pads=[1, 1, 1, 1]),
+    *window("strided whole rows", 2, (40, 41), 32, (1, 1), 40, strides=[2, 2]),
+    *window("depthwise chunks", 2, (9, 23), 70, (3, 3), 70, groups=70, pads=[1, 1, 1, 1], strides=[1, 2]),
+    *window("depthwise chunks multiplier", 2, (9, 5), 40, (3, 3), 80, groups=40, pads=[1, 1, 1, 1]),
+    *window("depthwise many taps", 1, (9, 9), 17, (6, 5), 17, groups=17, pads=[2, 3, 2, 2]),
+    fused("direct", (2, 5, 6, 3), (3, 2), 5, "relu", second=True),
+    fused("direct", (2, 5, 6, 3), (3, 2), 37, "tanh", residual=True, pads=[1, 1, 0, 1]),
+    fused("direct", (2, 5, 6, 4), (3, 3), 6, "sigmoid", residual=True, groups=2, strides=[2, 1]),
+    fused("direct", (2, 5, 6, 3), (3, 3), 5, "linear", bias=False, residual=True),
+    fused("direct spans", (1, 4, 4, 300), (2, 2), 7, "relu"),
+    fused("pointwise", (2, 4, 5, 7), (1, 1), 9, "sigmoid", residual=True),
+    fused("pointwise", (2, 4, 5, 6), (1, 1), 8, "tanh", residual=True, groups=2),
+    fused("depthwise", (2, 6, 5, 21), (3, 3), 21, "tanh", residual=True, groups=21, pads=[1, 1, 1, 1], second=True),
+    fused("depthwise", (1, 6, 5, 4), (3, 3), 12, "sigmoid", groups=4),
     *window("no images", 0, (4, 4), 3, (3, 3), 2),
     *window("no images depthwise", 0, (4, 4), 3, (3, 3), 3, groups=3),
 ]

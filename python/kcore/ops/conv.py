@@ -6,6 +6,7 @@ from typing import Any
 
 from kcore.autograd import Tensor, apply, vjp
 from kcore.autograd.config import standardize_data_format
+from kcore.ops.matmul import epilogue_grads
 from kcore.ops.operands import as_tensor, cast_to
 from kcore.ops.public import public
 from kcore.ops.shape import moveaxis, reshape
@@ -14,8 +15,12 @@ from kcore.ops.shape import moveaxis, reshape
 # the derivative of <dy, conv(x, kernel)> for one of the three tensors, computed from the other two.
 
 
-def _conv(x: Tensor, kernel: Tensor, window: dict[str, Any]) -> Tensor:
-    return apply("conv", (x, kernel), window)
+def _conv(
+    x: Tensor, kernel: Tensor, window: dict[str, Any], bias: Tensor | None = None, activation: str = "linear"
+) -> Tensor:
+    if bias is None and activation == "linear":
+        return apply("conv", (x, kernel), window)
+    return apply("conv", (x, kernel, bias), {**window, "activation": activation})
 
 
 def _input_grad(dy: Tensor, kernel: Tensor, input_shape: tuple[int, ...], window: dict[str, Any]) -> Tensor:
@@ -28,17 +33,18 @@ def _kernel_grad(x: Tensor, dy: Tensor, kernel_shape: tuple[int, ...], window: d
 
 def _window(node: Any) -> dict[str, Any]:
     """The attributes that the three ops share: strides, pads, dilations, groups."""
-    return {name: value for name, value in node.attrs.items() if name not in ("input_shape", "kernel_shape")}
+    own = ("input_shape", "kernel_shape", "activation")
+    return {name: value for name, value in node.attrs.items() if name not in own}
 
 
 @vjp("conv")
 def conv_vjp(node, dy):
-    x, kernel = node.inputs
+    x, kernel = node.inputs[:2]
     w = _window(node)
-    return [
-        _input_grad(dy, kernel, x.shape[1:-1], w) if node.needs[0] else None,
-        _kernel_grad(x, dy, kernel.shape[:-2], w) if node.needs[1] else None,
-    ]
+    dy, dbias, dresidual = epilogue_grads(node, dy)
+    dx = _input_grad(dy, kernel, x.shape[1:-1], w) if node.needs[0] else None
+    dkernel = _kernel_grad(x, dy, kernel.shape[:-2], w) if node.needs[1] else None
+    return [dx, dkernel, dbias, dresidual][: len(node.inputs)]
 
 
 @vjp("conv_input_grad")
@@ -119,6 +125,11 @@ class _Call:
     def window(self, pads: list[int], groups: int) -> dict[str, Any]:
         return {"strides": self.strides, "pads": pads, "dilations": self.dilations, "groups": groups}
 
+    def run(self, kernel: Tensor, padding: Any, groups: int, bias: Any, activation: str) -> Tensor:
+        """activation(x convolved with kernel + bias)."""
+        bias = None if bias is None else cast_to(as_tensor(bias), kernel.dtype)
+        return self.finish(_conv(self.x, kernel, self.window(self.pads(padding), max(groups, 1)), bias, activation))
+
     def finish(self, y: Tensor) -> Tensor:
         return moveaxis(y, -1, 1) if self.first else y
 
@@ -153,11 +164,32 @@ def conv(
     >>> kcore.ops.conv(kcore.ops.ones((1, 4, 4, 3)), kcore.ops.ones((3, 3, 3, 2)), padding="same", strides=2).shape
     (1, 2, 2, 2)
     """
+    return fused_conv(inputs, kernel, None, "linear", strides, padding, data_format, dilation_rate)
+
+
+@public
+def fused_conv(
+    inputs: Any,
+    kernel: Any,
+    bias: Any,
+    activation: str,
+    strides: int | tuple[int, ...] = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: int | tuple[int, ...] = 1,
+) -> Tensor:
+    """`activation(conv(inputs, kernel) + bias)` in one op.
+
+    Args:
+        bias: (filters,), or None.
+        activation: `"linear"` or one of `kcore.ops.matmul.FUSED_ACTIVATIONS`.
+        inputs, kernel, strides, padding, data_format, dilation_rate: As for `conv`.
+    """
     call = _Call("conv", inputs, kernel, strides, data_format, dilation_rate)
     channels, group_channels = call.x.shape[-1], call.kernel.shape[-2]
     # Where it does not divide, the op says what it expected of an ungrouped kernel.
     groups = channels // group_channels if group_channels and channels % group_channels == 0 else 1
-    return call.finish(_conv(call.x, call.kernel, call.window(call.pads(padding), max(groups, 1))))
+    return call.run(call.kernel, padding, groups, bias, activation)
 
 
 @public
@@ -182,6 +214,27 @@ def depthwise_conv(
     >>> kcore.ops.depthwise_conv(kcore.ops.ones((1, 4, 4, 3)), kcore.ops.ones((3, 3, 3, 2))).shape
     (1, 2, 2, 6)
     """
+    return fused_depthwise_conv(inputs, kernel, None, "linear", strides, padding, data_format, dilation_rate)
+
+
+@public
+def fused_depthwise_conv(
+    inputs: Any,
+    kernel: Any,
+    bias: Any,
+    activation: str,
+    strides: int | tuple[int, ...] = 1,
+    padding: str = "valid",
+    data_format: str | None = None,
+    dilation_rate: int | tuple[int, ...] = 1,
+) -> Tensor:
+    """`activation(depthwise_conv(inputs, kernel) + bias)` in one op.
+
+    Args:
+        bias: (channels * multiplier,), or None.
+        activation: `"linear"` or one of `kcore.ops.matmul.FUSED_ACTIVATIONS`.
+        inputs, kernel, strides, padding, data_format, dilation_rate: As for `depthwise_conv`.
+    """
     call = _Call("depthwise_conv", inputs, kernel, strides, data_format, dilation_rate)
     channels, multiplier = call.kernel.shape[-2:]
     if call.x.shape[-1] != channels:
@@ -190,7 +243,7 @@ def depthwise_conv(
             f"{call.kernel.shape}; inputs are {as_tensor(inputs).shape}"
         )
     flat = reshape(call.kernel, (*call.kernel.shape[:-2], 1, channels * multiplier))
-    return call.finish(_conv(call.x, flat, call.window(call.pads(padding), max(channels, 1))))
+    return call.run(flat, padding, channels, bias, activation)
 
 
 @public

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kcore import ops
+from kcore.activations import fused_activation
 from kcore.layers.input_spec import InputSpec
 from kcore.layers.options import (
     BuiltinLayer,
@@ -14,6 +15,7 @@ from kcore.layers.options import (
     padding_of,
     positive_int,
 )
+from kcore.ops.conv import fused_conv
 
 
 class Windowed(BuiltinLayer):
@@ -69,6 +71,12 @@ class Windowed(BuiltinLayer):
             bias = self.bias if last else ops.reshape(self.bias, (1, -1) + (1,) * self.rank)
             outputs = ops.add(outputs, bias)
         return outputs if self.activation is None else self.activation(outputs)
+
+    def fused(self, convolve, inputs, *kernels):
+        """A convolution with its bias, and its activation if the op knows that one, in one op."""
+        name = fused_activation(self.activation)
+        outputs = convolve(inputs, *kernels, bias=self.bias, activation=name or "linear")
+        return outputs if name else self.activation(outputs)
 
 
 def pad_causal(layer, inputs):
@@ -145,11 +153,13 @@ class BaseConv(Windowed):
         self.add_bias(self.filters)
         self.built = True
 
-    def convolve(self, inputs, kernel):
-        """The convolution alone: `(batch, *spatial, channels)`, `(*kernel_size, channels // groups, filters)`."""
-        return ops.conv(
+    def convolve(self, inputs, kernel, bias=None, activation="linear"):
+        """The convolution of `(batch, *spatial, channels)` by `(*kernel_size, channels // groups, filters)`."""
+        return fused_conv(
             pad_causal(self, inputs),
             kernel,
+            bias,
+            activation,
             strides=self.strides,
             padding="valid" if self.padding == "causal" else self.padding,
             data_format=self.data_format,
@@ -161,7 +171,9 @@ class BaseConv(Windowed):
         return self.convolve(inputs, kernel)
 
     def call(self, inputs):
-        return self.finish(self.convolution_op(inputs, self.kernel))
+        if type(self).convolution_op is not BaseConv.convolution_op:
+            return self.finish(self.convolution_op(inputs, self.kernel))
+        return self.fused(self.convolve, inputs, self.kernel)
 
     def compute_output_shape(self, input_shape):
         return infer_shape(self.convolve, input_shape, self._kernel_shape(input_shape))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from kcore import ops
 from kcore.layers.convolutional.conv import Windowed
 from kcore.layers.input_spec import InputSpec
 from kcore.layers.options import add_weight, arguments, infer_shape
+from kcore.ops.conv import fused_depthwise_conv
 
 
 class BaseDepthwiseConv(Windowed):
@@ -54,22 +54,24 @@ class BaseDepthwiseConv(Windowed):
         self.add_bias(kernel_shape[-2] * self.depth_multiplier)
         self.built = True
 
-    def _convolve(self, inputs, kernel):
-        return depthwise(self, inputs, kernel)
+    def _convolve(self, inputs, kernel, bias=None, activation="linear"):
+        return depthwise(self, inputs, kernel, bias, activation)
 
     def call(self, inputs):
-        return self.finish(self._convolve(inputs, self.kernel))
+        return self.fused(self._convolve, inputs, self.kernel)
 
     def compute_output_shape(self, input_shape):
         return infer_shape(self._convolve, input_shape, self._kernel_shape(input_shape))
 
 
-def depthwise(layer, inputs, kernel):
+def depthwise(layer, inputs, kernel, bias=None, activation="linear"):
     """The depthwise convolution a layer asks for: `(batch, *spatial, channels)`, `(*kernel_size, channels, multiplier)`."""
     strides = layer.strides[0] if len(set(layer.strides)) == 1 else layer.strides
-    return ops.depthwise_conv(
+    return fused_depthwise_conv(
         inputs,
         kernel,
+        bias,
+        activation,
         strides=strides,
         padding=layer.padding,
         data_format=layer.data_format,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from kcore import ops
 from kcore.layers.convolutional.conv import Windowed
 from kcore.layers.convolutional.depthwise import depthwise
 from kcore.layers.input_spec import InputSpec
 from kcore.layers.options import add_weight, arguments, infer_shape
+from kcore.ops.conv import fused_conv
 
 
 class BaseSeparableConv(Windowed):
@@ -64,12 +64,12 @@ class BaseSeparableConv(Windowed):
         self.add_bias(self.filters)
         self.built = True
 
-    def _convolve(self, inputs, depthwise_kernel, pointwise_kernel):
+    def _convolve(self, inputs, depthwise_kernel, pointwise_kernel, bias=None, activation="linear"):
         outputs = depthwise(self, inputs, depthwise_kernel)
-        return ops.conv(outputs, pointwise_kernel, strides=1, padding="valid", data_format=self.data_format)
+        return fused_conv(outputs, pointwise_kernel, bias, activation, data_format=self.data_format)
 
     def call(self, inputs):
-        return self.finish(self._convolve(inputs, self.depthwise_kernel, self.pointwise_kernel))
+        return self.fused(self._convolve, inputs, self.depthwise_kernel, self.pointwise_kernel)
 
     def compute_output_shape(self, input_shape):
         return infer_shape(self._convolve, input_shape, *self._kernel_shapes(input_shape))
