@@ -24,23 +24,27 @@ def x():
     return np.random.default_rng(0).normal(size=(ROWS, COLUMNS)).astype("float32")
 
 
-ROW = np.linspace(-2, 2, COLUMNS, dtype="float32")
+def row_like(x):
+    return ops.cast(np.linspace(-2, 2, COLUMNS), x.dtype)
+
+
 ELEMENTWISE = {
     "exp": ops.exp,
     "isfinite": ops.isfinite,
     "cast": lambda x: ops.cast(x, "int32"),
     "square": lambda x: x * x,
-    "row": lambda x: x + ROW,
+    "row": lambda x: x + row_like(x),
     "column": lambda x: x * x[:, :1],
     "scalar": lambda x: x * np.float32(3),
-    "greater": lambda x: x > ROW,
-    "where": lambda x: ops.where(x > 0, x, ROW),
+    "greater": lambda x: x > row_like(x),
+    "where": lambda x: ops.where(x > 0, x, row_like(x)),
 }
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", ELEMENTWISE)
-def test_large_is_many_small(name, isa, x):
-    f = ELEMENTWISE[name]
-    large = np.asarray(f(ops.convert_to_tensor(x)))
+def test_large_is_many_small(name, dtype, isa, x):
+    f, x = ELEMENTWISE[name], ops.convert_to_tensor(x, dtype)
+    large = np.asarray(f(x))
     for i in range(0, ROWS, PIECE):
-        np.testing.assert_array_equal(large[i : i + PIECE], np.asarray(f(ops.convert_to_tensor(x[i : i + PIECE]))))
+        np.testing.assert_array_equal(large[i : i + PIECE], np.asarray(f(x[i : i + PIECE])))
