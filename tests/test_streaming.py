@@ -48,3 +48,40 @@ def test_large_is_many_small(name, dtype, isa, x):
     large = np.asarray(f(x))
     for i in range(0, ROWS, PIECE):
         np.testing.assert_array_equal(large[i : i + PIECE], np.asarray(f(x[i : i + PIECE])))
+
+
+# Two and three dimensions, long and short, whole squares and what is left beside them.
+MOVES = {
+    "square": ((3264, 3264), (1, 0)),
+    "odd": ((2999, 3001), (1, 0)),
+    "heads": ((7, 500, 48, 65), (0, 2, 1, 3)),
+    "to channels first": ((9, 1111, 1000), (0, 2, 1)),
+    "to few channels": ((9, 3, 400_001), (0, 2, 1)),
+    "from few channels": ((9, 400_016, 3), (0, 2, 1)),
+    "from two channels": ((5_000_001, 2), (1, 0)),
+    "to seven channels": ((7, 700_001), (1, 0)),
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_large_transpose(name, isa):
+    shape, axes = MOVES[name]
+    x = np.arange(np.prod(shape), dtype="int32").reshape(shape)
+    np.testing.assert_array_equal(np.asarray(ops.transpose(ops.convert_to_tensor(x), axes)), x.transpose(axes))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "bfloat16", "float32", "float64"])
+@pytest.mark.parametrize("shape", [(1, 5), (2, 33), (33, 2), (3, 70), (70, 3), (4, 19), (17, 23), (64, 48), (70, 133)])
+def test_small_transpose(shape, dtype, isa):
+    x = np.random.default_rng(0).integers(0, 2 if dtype == "bool" else 250, size=(2, *shape)).astype("float32")
+    y = ops.transpose(ops.cast(ops.convert_to_tensor(x), dtype), (0, 2, 1))
+    np.testing.assert_array_equal(np.asarray(ops.cast(y, "float32")), x.transpose(0, 2, 1))
+
+
+def test_large_copies(isa, x):
+    t = ops.convert_to_tensor(x)
+    np.testing.assert_array_equal(np.asarray(ops.concatenate([t, t], axis=1)), np.concatenate([x, x], axis=1))
+    np.testing.assert_array_equal(np.asarray(ops.concatenate([t, t], axis=0)), np.concatenate([x, x], axis=0))
+    np.testing.assert_array_equal(np.asarray(t[3:, 5:]), x[3:, 5:])
+    np.testing.assert_array_equal(np.asarray(ops.pad(t, ((1, 2), (3, 0)))), np.pad(x, ((1, 2), (3, 0))))
+    np.testing.assert_array_equal(np.asarray(ops.full(x.shape, 3.0)), np.full(x.shape, 3, "float32"))

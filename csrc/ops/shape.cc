@@ -1,15 +1,18 @@
 // Ops that move elements and compute nothing. All but reshape are one strided copy; full fills.
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <limits>
 
 #include "base/parallel.h"
 #include "ops/op.h"
+#include "ops/stream.h"
 
 namespace kcore {
 namespace {
 
 constexpr int kMax = Shape::kMaxRank;
+constexpr std::int64_t kBlock = 1 << 16;  // bytes of a block of work
 
 // y[sum index_d * to_d] = x[sum index_d * from_d] over all indices of a shape; strides count elements.
 struct StridedCopy {
@@ -30,83 +33,123 @@ struct StridedCopy {
     to[rank++] = to_stride;
   }
 
-  template <class T>
-  void copy_row(const T* x, T* y, std::int64_t n, std::int64_t from_stride, std::int64_t to_stride) const {
-    if (from_stride == 1 && to_stride == 1)
-      std::memcpy(y, x, static_cast<std::size_t>(n) * sizeof(T));
-    else
-      for (std::int64_t i = 0; i < n; ++i) y[i * to_stride] = x[i * from_stride];
-  }
-
-  // The dimension that is contiguous in x where the innermost one of y is not; -1 if there is none worth a tile.
+  // The dimension that is contiguous in x where the innermost one of y is not; -1 if there is none.
   int contiguous_source() const {
-    if (from[rank - 1] == 1) return -1;
+    if (from[rank - 1] == 1 || to[rank - 1] != 1) return -1;
     for (int d = 0; d < rank - 1; ++d)
-      if (from[d] == 1 && dims[d] >= 4) return d;
+      if (from[d] == 1) return d;
     return -1;
   }
 
-  // A transpose: tile by tile, so that the lines read and the lines written both stay in L1 until they are used up.
-  template <class T>
-  void run_tiled(const T* x, T* y, int across) const {
-    constexpr std::int64_t kTile = 128 / sizeof(T);
-    const int inner = rank - 1;
-    const std::int64_t rows = dims[across], columns = dims[inner], strips = (rows + kTile - 1) / kTile;
-    std::int64_t outer = 1;
-    for (int d = 0; d < inner; ++d)
-      if (d != across) outer *= dims[d];
-    parallel_ranges(outer * strips, grain_for(static_cast<double>(kTile * columns)),
-                    [&](std::int64_t begin, std::int64_t end) {
-                      for (std::int64_t block = begin; block < end; ++block) {
-                        std::int64_t rest = block / strips, i = 0, o = 0;
-                        for (int d = inner - 1; d >= 0; --d) {
-                          if (d == across) continue;
-                          i += rest % dims[d] * from[d], o += rest % dims[d] * to[d];
-                          rest /= dims[d];
-                        }
-                        const std::int64_t r0 = block % strips * kTile, r1 = std::min(r0 + kTile, rows);
-                        for (std::int64_t c0 = 0; c0 < columns; c0 += kTile) {
-                          const std::int64_t c1 = std::min(c0 + kTile, columns);
-                          for (std::int64_t r = r0; r < r1; ++r)
-                            for (std::int64_t c = c0; c < c1; ++c)
-                              y[o + r * to[across] + c * to[inner]] = x[i + r + c * from[inner]];
-                        }
-                      }
-                    });
+  std::int64_t size() const {
+    std::int64_t n = 1;
+    for (int d = 0; d < rank; ++d) n *= dims[d];
+    return n;
   }
 
-  template <class T>
-  void run_as(const T* x, T* y) const {
-    if (rank == 0) {
-      *y = *x;
-      return;
+  // Offsets in x and y of an index into the dimensions below `end`, without `skipped`.
+  void offsets_of(std::int64_t index, int end, int skipped, std::int64_t& i, std::int64_t& o) const {
+    i = o = 0;
+    for (int d = end - 1; d >= 0; --d) {
+      if (d == skipped) continue;
+      i += index % dims[d] * from[d], o += index % dims[d] * to[d];
+      index /= dims[d];
     }
-    if (const int across = contiguous_source(); across >= 0) return run_tiled(x, y, across);
+  }
+
+  // A transpose of `across` and the innermost dimension, for each index of the others.
+  void run_transposed(const char* x, char* y, std::int64_t size_of_element, int across, bool around) const {
+    constexpr std::int64_t kRows = 64, kColumns = 1024;  // of a block of work
+    const auto function = kernels::copy().transpose[std::countr_zero(static_cast<unsigned>(size_of_element))];
     const int inner = rank - 1;
-    std::int64_t rows = 1;
-    for (int d = 0; d < inner; ++d) rows *= dims[d];
+    const std::int64_t rows = dims[across], columns = dims[inner], step = rows > columns ? kColumns : kRows,
+                       across_step = rows > columns ? kRows : kColumns;
+    const std::int64_t strips = (rows + step - 1) / step, parts = (columns + across_step - 1) / across_step;
+    const std::int64_t blocks = size() / (rows * columns) * strips * parts;
+    const double work = static_cast<double>(std::min(step, rows) * std::min(across_step, columns));
+    parallel_ranges(blocks, grain_for(0.5 * work), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t block = begin; block < end; ++block) {
+        const std::int64_t r = block / parts % strips * step, c = block % parts * across_step;
+        std::int64_t i, o;
+        offsets_of(block / parts / strips, inner, across, i, o);
+        i += r + c * from[inner], o += r * to[across] + c;
+        function(x + i * size_of_element, from[inner], y + o * size_of_element, to[across], std::min(step, rows - r),
+                 std::min(across_step, columns - c), around);
+      }
+    });
+  }
+
+  // Rows that are contiguous in both: as many at a time as one dimension holds.
+  void run_rows(const char* x, char* y, std::int64_t size_of_element, bool around) const {
+    const int inner = rank - 1;
+    const std::int64_t n = dims[inner], row = n * size_of_element;
+    if (inner == 0 || n * dims[inner - 1] == size()) {
+      // One or two dimensions: cut anywhere in rows that are long.
+      const std::int64_t rows = inner == 0 ? 1 : dims[0], xs = inner == 0 ? 0 : from[0], ys = inner == 0 ? 0 : to[0];
+      const std::int64_t grain = std::max<std::int64_t>(kBlock / size_of_element, 1);
+      if (n > grain) {
+        const std::int64_t parts = (n + grain - 1) / grain;
+        parallel_for(rows * parts, [&](std::int64_t task) {
+          const std::int64_t r = task / parts, c = task % parts * grain;
+          kernels::copy().rows(x + (r * xs + c) * size_of_element, 0, y + (r * ys + c) * size_of_element, 0, 1,
+                               std::min(grain, n - c) * size_of_element, around);
+        });
+        return;
+      }
+    }
+    const std::int64_t height = inner == 0 ? 1 : dims[inner - 1];
+    const std::int64_t xs = inner == 0 ? 0 : from[inner - 1], ys = inner == 0 ? 0 : to[inner - 1];
+    parallel_ranges(size() / n, std::max<std::int64_t>(1, kBlock / row), [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t r = begin; r < end;) {
+        const std::int64_t in = r % height, count = std::min(height - in, end - r);
+        std::int64_t i, o;
+        offsets_of(r / height, inner - 1, -1, i, o);
+        i += in * xs, o += in * ys;
+        kernels::copy().rows(x + i * size_of_element, xs * size_of_element, y + o * size_of_element,
+                             ys * size_of_element, count, row, around);
+        r += count;
+      }
+    });
+  }
+
+  // Any strides in the innermost dimension.
+  template <class T>
+  void run_elements(const T* x, T* y) const {
+    const int inner = rank - 1;
     const std::int64_t n = dims[inner];
-    parallel_ranges(rows, grain_for(0.5 * static_cast<double>(n)), [&](std::int64_t begin, std::int64_t end) {
+    parallel_ranges(size() / n, grain_for(0.5 * static_cast<double>(n)), [&](std::int64_t begin, std::int64_t end) {
       std::int64_t index[kMax] = {}, rest = begin;
       for (int d = inner - 1; d >= 0; rest /= dims[d--]) index[d] = rest % dims[d];
       for (std::int64_t r = begin; r < end; ++r) {
         std::int64_t i = 0, o = 0;
         for (int d = 0; d < inner; ++d) i += index[d] * from[d], o += index[d] * to[d];
-        copy_row(x + i, y + o, n, from[inner], to[inner]);
+        if (from[inner] == 0 && to[inner] == 1)
+          std::fill_n(y + o, n, x[i]);
+        else
+          for (std::int64_t k = 0; k < n; ++k) y[o + k * to[inner]] = x[i + k * from[inner]];
         for (int d = inner - 1; d >= 0 && ++index[d] == dims[d]; --d) index[d] = 0;
       }
     });
   }
 
-  void run(const void* x, void* y, std::int64_t element_size) const {
-    if (element_size == 1)
-      run_as(static_cast<const std::uint8_t*>(x), static_cast<std::uint8_t*>(y));
-    else if (element_size == 2)
-      run_as(static_cast<const std::uint16_t*>(x), static_cast<std::uint16_t*>(y));
-    else if (element_size == 4)
-      run_as(static_cast<const std::uint32_t*>(x), static_cast<std::uint32_t*>(y));
+  void run(const void* x_, void* y_, std::int64_t size_of_element) const {
+    auto* x = static_cast<const char*>(x_);
+    auto* y = static_cast<char*>(y_);
+    const bool around = exceeds_cache(2 * size() * size_of_element);
+    if (rank == 0)
+      std::memcpy(y, x, static_cast<std::size_t>(size_of_element));
+    else if (const int across = contiguous_source(); across >= 0)
+      run_transposed(x, y, size_of_element, across, around);
+    else if (from[rank - 1] == 1 && to[rank - 1] == 1)
+      run_rows(x, y, size_of_element, around);
+    else if (size_of_element == 1)
+      run_elements(reinterpret_cast<const std::uint8_t*>(x), reinterpret_cast<std::uint8_t*>(y));
+    else if (size_of_element == 2)
+      run_elements(reinterpret_cast<const std::uint16_t*>(x), reinterpret_cast<std::uint16_t*>(y));
+    else if (size_of_element == 4)
+      run_elements(reinterpret_cast<const std::uint32_t*>(x), reinterpret_cast<std::uint32_t*>(y));
     else
-      run_as(static_cast<const std::uint64_t*>(x), static_cast<std::uint64_t*>(y));
+      run_elements(reinterpret_cast<const std::uint64_t*>(x), reinterpret_cast<std::uint64_t*>(y));
   }
 };
 
@@ -128,8 +171,19 @@ T saturate(double value) {
 
 template <class T>
 void fill(T* y, std::int64_t n, T value) {
-  parallel_ranges(n, grain_for(0.2), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) y[i] = value;
+  if (!exceeds_cache(n * static_cast<std::int64_t>(sizeof(T)))) {
+    parallel_ranges(n, grain_for(0.2),
+                    [&](std::int64_t begin, std::int64_t end) { std::fill(y + begin, y + end, value); });
+    return;
+  }
+  constexpr std::int64_t per_block = stream_count(sizeof(T));
+  alignas(64) T block[per_block];
+  std::fill_n(block, per_block, value);
+  parallel_ranges(n, 64 * per_block, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; i += per_block)
+      kernels::copy().stream_out(y + i, block, std::min(per_block, end - i) * static_cast<std::int64_t>(sizeof(T)),
+                                 nullptr, 0);
+    kernels::copy().stream_end();
   });
 }
 
