@@ -77,4 +77,18 @@ void parallel_run(std::int64_t blocks, BlockFunction function, void* context) {
   for (std::int64_t i = 0; i < blocks; ++i) function(context, i);
 }
 
+void Team::barrier() {
+#pragma omp barrier
+}
+
+void team_run(int most, TeamFunction function, void* context) {
+  const int threads = std::min(num_threads(), most);
+  if (threads <= 1 || omp_in_parallel()) {
+    function(context, {});
+    return;
+  }
+#pragma omp parallel num_threads(threads)
+  function(context, {omp_get_thread_num(), omp_get_num_threads()});
+}
+
 }  // namespace kcore

@@ -41,6 +41,27 @@ void parallel_ranges(std::int64_t n, std::int64_t grain, Body&& body) {
   parallel_for((n + grain - 1) / grain, block);
 }
 
+// One of `size` threads that run at the same time and may wait for each other.
+struct Team {
+  int member = 0, size = 1;
+  // Returns when all members have called it; what each wrote before, the others see.
+  void wait() const {
+    if (size > 1) barrier();
+  }
+  static void barrier();
+};
+using TeamFunction = void (*)(void* context, const Team& team);
+void team_run(int most, TeamFunction function, void* context);
+
+// Calls body(team) on up to `most` threads at the same time: for work whose parts need each other's results. How many
+// there are must not show in these.
+template <class Body>
+void parallel_team(int most, Body&& body) {
+  team_run(
+      most, [](void* context, const Team& team) { (*static_cast<std::remove_reference_t<Body>*>(context))(team); },
+      &body);
+}
+
 // Elements per block for work that costs about `cost` nanoseconds per element: a block is about 20 microseconds, an
 // order above the cost of waking a thread.
 inline std::int64_t grain_for(double cost) {

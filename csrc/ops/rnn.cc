@@ -109,7 +109,7 @@ void run(const simple_rnn_grad& op, Run& c) {
     });
     input_gradients(c, seq, units, x, c.input<T>(2), dz, c.output<T>(0), c.output<T>(2));
     recurrent_gradients(c, seq, {units, 0, units}, states_before(c, seq, y, h0), dz, c.output<T>(3));
-    bias_gradients(seq, units, dz, c.output<T>(4), units);
+    bias_gradients(c, seq, units, dz, c.output<T>(4), units);
   });
 }
 

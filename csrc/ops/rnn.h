@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/parallel.h"
+#include "kernels/reduce/reduce.h"
 #include "kernels/rnn/rnn.h"
 #include "ops/gemm.h"
 
@@ -80,8 +81,9 @@ struct Sequence {
   struct Block {
     const Sequence& s;
     std::int64_t direction, first, rows;
+    Team team;
 
-    Walk walk() const { return {rows, s.units, s.steps, timed(s.mask, 1)}; }
+    Walk walk() const { return {rows, s.units, s.steps, timed(s.mask, 1), team}; }
     // An array (directions, batch, width).
     template <class T>
     T* of(T* data, std::int64_t width) const {
@@ -120,24 +122,30 @@ struct Sequence {
     }
   };
 
-  // Calls body(block), in parallel.
+  // Calls body(block), in parallel. A single block is walked by a team where a step is long enough to meet after it.
   template <class Body>
   void for_blocks(Body&& body) const {
     const std::int64_t count = blocks();
+    if (directions * count == 1) {
+      const auto most = static_cast<int>(std::min<std::int64_t>(8, batch * units * units / kTeamStep));
+      parallel_team(most, [&](const Team& team) { body(Block{*this, 0, 0, batch, team}); });
+      return;
+    }
     parallel_for(directions * count, [&](std::int64_t i) {
       const std::int64_t direction = i / count, first = i % count * batch / count;
-      body(Block{*this, direction, first, (i % count + 1) * batch / count - first});
+      body(Block{*this, direction, first, (i % count + 1) * batch / count - first, {}});
     });
   }
 
   // Into how many blocks the batch is cut: a power of two, so that as many threads get equal shares. Every block reads
-  // the recurrent kernel in every step, from L2 or beyond: the larger it is, the more rows must share that.
+  // the recurrent kernel in every step; four rows are enough to be bound by arithmetic even if it comes from L3.
   std::int64_t blocks() const {
-    const std::int64_t least = units <= 128 ? 8 : units <= 256 ? 16 : 32;
-    std::int64_t count = 1;
-    while (batch >= 2 * count * least) count *= 2;
+    std::int64_t count = batch < 8 ? 1 : 2;
+    while (count > 1 && batch >= 16 * count) count *= 2;
     return count;
   }
+  // Rows times units squared of a member's share of a step: more than a microsecond.
+  static constexpr std::int64_t kTeamStep = 8192;
 
   template <class T>
   T* scratch(Run& c) const {
@@ -177,13 +185,14 @@ PackedRecurrent<T> pack_recurrent(Run& c, const Sequence& s, RecurrentMatrix<T> 
 template <class T>
 const T* states_before(Run& c, const Sequence& s, const T* y, const T* h0) {
   T* const out = c.scratch<T>(s.directions * s.rows() * s.units);
-  s.for_blocks([&](const Sequence::Block& block) {
-    const auto from = block.outputs(y);
-    const auto to = block.by_time(out, s.units);
-    for (std::int64_t row = 0; row < block.rows; ++row) {
-      std::copy_n(block.of(h0, s.units) + row * s.units, s.units, to.at(row, 0));
-      for (std::int64_t step = 1; step < s.steps; ++step)
-        std::copy_n(from.at(row, step - 1), s.units, to.at(row, step));
+  const std::int64_t grain = grain_for(0.2 * static_cast<double>(s.steps * s.units));
+  parallel_ranges(s.directions * s.batch, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const Sequence::Block block{s, i / s.batch, i % s.batch, 1, {}};
+      const auto from = block.outputs(y);
+      const auto to = block.by_time(out, s.units);
+      std::copy_n(block.of(h0, s.units), s.units, to.at(0, 0));
+      for (std::int64_t step = 1; step < s.steps; ++step) std::copy_n(from.at(0, step - 1), s.units, to.at(0, step));
     }
   });
   return out;
@@ -198,18 +207,6 @@ T* copied_output(Run& c, int output, int input, std::int64_t n) {
   else
     std::fill_n(out, n, T(0));
   return out;
-}
-
-// out[j] = sum over rows of x[row, j], in double.
-template <class T>
-void column_sums(std::int64_t rows, std::int64_t columns, const T* x, T* out) {
-  constexpr std::int64_t kWidth = 32;
-  parallel_ranges(columns, kWidth, [&](std::int64_t begin, std::int64_t end) {
-    double sums[kWidth] = {};
-    for (std::int64_t row = 0; row < rows; ++row)
-      for (std::int64_t j = begin; j < end; ++j) sums[j - begin] += static_cast<double>(x[row * columns + j]);
-    for (std::int64_t j = begin; j < end; ++j) out[j] = static_cast<T>(sums[j - begin]);
-  });
 }
 
 // x W for every direction: (directions, batch, steps, width).
@@ -248,11 +245,20 @@ void recurrent_gradients(Run& c, const Sequence& s, GateColumns columns, const T
         {dgates + d * s.rows() * width + columns.first, width}, out + d * s.units * width + columns.first, width);
 }
 
-// Sums over all rows; the results of the directions are `apart` from each other.
+// Sums over all rows of the gates, blocks of them at a time; the results of the directions are `apart` from each other.
 template <class T>
-void bias_gradients(const Sequence& s, std::int64_t width, const T* dgates, T* out, std::int64_t apart) {
-  for (std::int64_t d = 0; d < s.directions; ++d)
-    column_sums(s.rows(), width, dgates + d * s.rows() * width, out + d * apart);
+void bias_gradients(Run& c, const Sequence& s, std::int64_t width, const T* dgates, T* out, std::int64_t apart) {
+  constexpr std::int64_t kRows = 256;
+  const auto add_up =
+      kernels::reduce().columns[static_cast<int>(kernels::Reduction::sum)][static_cast<int>(dtype_of<T>)];
+  const std::int64_t blocks = (s.rows() + kRows - 1) / kRows;
+  T* const sums = c.scratch<T>(blocks * width);
+  for (std::int64_t d = 0; d < s.directions; ++d) {
+    parallel_ranges(s.rows(), kRows, [&](std::int64_t begin, std::int64_t end) {
+      add_up(dgates + (d * s.rows() + begin) * width, end - begin, width, width, sums + begin / kRows * width);
+    });
+    add_up(sums, blocks, width, width, out + d * apart);
+  }
 }
 
 }  // namespace kcore::ops

@@ -103,8 +103,8 @@ void run(const gru_grad& op, Run& c) {
     const std::int64_t of_h = op.reset_after ? width : 2 * units;
     recurrent_gradients(c, seq, {width, 0, of_h}, states_before(c, seq, y, h0), drecurrent, drecurrent_kernel);
     if (!op.reset_after) recurrent_gradients(c, seq, {width, of_h, width}, inner, dgates, drecurrent_kernel);
-    bias_gradients(seq, width, dgates, dbias, op.reset_after ? 2 * width : width);
-    if (op.reset_after) bias_gradients(seq, width, drecurrent, dbias + width, 2 * width);
+    bias_gradients(c, seq, width, dgates, dbias, op.reset_after ? 2 * width : width);
+    if (op.reset_after) bias_gradients(c, seq, width, drecurrent, dbias + width, 2 * width);
   });
 }
 

@@ -81,7 +81,7 @@ void run(const lstm_grad& op, Run& c) {
     });
     input_gradients(c, seq, width, x, c.input<T>(3), dgates, c.output<T>(0), c.output<T>(3));
     recurrent_gradients(c, seq, {width, 0, width}, states_before(c, seq, y, h0), dgates, c.output<T>(4));
-    bias_gradients(seq, width, dgates, c.output<T>(5), width);
+    bias_gradients(c, seq, width, dgates, c.output<T>(5), width);
   });
 }
 

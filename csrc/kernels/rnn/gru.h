@@ -19,7 +19,7 @@ void gru_after_step(const GruBlock<T>& b, std::int64_t step, const T* h_prev, T*
   const Walk& walk = b.walk;
   const std::int64_t units = walk.units, padded = padded_units(units);
   for_step(
-      walk.rows, h_prev, padded, Panels<T>{b.recurrent, units, units, 3},
+      walk, h_prev, padded, Panels<T>{b.recurrent, units, units, 3},
       [&](std::int64_t row, std::int64_t unit) { prefetch(b.gates.at(row, step) + unit, 3, units); },
       [&](const StepResult<T>& t) {
         for (int r = 0; r < t.rows; ++r) {
@@ -70,7 +70,7 @@ void gru_before_step(const GruBlock<T>& b, std::int64_t step, const T* h_prev, T
   const Walk& walk = b.walk;
   const std::int64_t units = walk.units, padded = padded_units(units);
   for_step(
-      walk.rows, h_prev, padded, Panels<T>{b.recurrent, units, units, 2},
+      walk, h_prev, padded, Panels<T>{b.recurrent, units, units, 2},
       [&](std::int64_t row, std::int64_t unit) { prefetch(b.gates.at(row, step) + unit, 3, units); },
       [&](const StepResult<T>& t) {
         for (int r = 0; r < t.rows; ++r) {
@@ -90,7 +90,7 @@ void gru_before_step(const GruBlock<T>& b, std::int64_t step, const T* h_prev, T
         }
       });
   for_step(
-      walk.rows, static_cast<const T*>(inner), padded, Panels<T>{b.candidate, units, units, 1},
+      walk, static_cast<const T*>(inner), padded, Panels<T>{b.candidate, units, units, 1},
       [](std::int64_t, std::int64_t) {},
       [&](const StepResult<T>& t) {
         for (int r = 0; r < t.rows; ++r) {
@@ -116,6 +116,7 @@ void gru(const GruBlock<T>& b) {
   const std::int64_t state = walk.rows * padded_units(walk.units);
   T *h_prev = b.scratch, *h = b.scratch + state;
   load_state(walk, b.h0, h_prev);
+  walk.team.wait();
   for (std::int64_t step = 0; step < walk.steps; ++step) {
     if (b.reset_after)
       gru_after_step<T>(b, step, h_prev, h);
@@ -148,6 +149,7 @@ void gru_grad(const GruGradBlock<T>& b) {
   const std::int64_t units = walk.units, padded = padded_units(units);
   T* const carried = b.scratch;  // what reaches h past the recurrent kernel
   load_state(walk, b.dh, carried);
+  walk.team.wait();
   // The gradient of h R: of the gates themselves where the reset gate comes first.
   const Series<T>& drecurrent = b.reset_after ? b.drecurrent : b.dgates;
   const Panels<T> recurrent{b.recurrent, (b.reset_after ? 3 : 2) * units, units, 1};
@@ -155,7 +157,7 @@ void gru_grad(const GruGradBlock<T>& b) {
     const T* const later = step + 1 < walk.steps ? drecurrent.at(0, step + 1) : nullptr;
     const Series<const T> h_prev = step == 0 ? Series<const T>{b.h0, units, 0} : b.y;
     for_step(
-        walk.rows, later, drecurrent.row, recurrent,
+        walk, later, drecurrent.row, recurrent,
         [&](std::int64_t row, std::int64_t unit) {
           prefetch(b.gates.at(row, step) + unit, 3, units);
           prefetch(b.inner.at(row, step) + unit, 1, 0);
@@ -198,7 +200,7 @@ void gru_grad(const GruGradBlock<T>& b) {
         });
     if (b.reset_after) continue;
     for_step(
-        walk.rows, static_cast<const T*>(b.dgates.at(0, step) + 2 * units), b.dgates.row,
+        walk, static_cast<const T*>(b.dgates.at(0, step) + 2 * units), b.dgates.row,
         Panels<T>{b.candidate, units, units, 1}, [](std::int64_t, std::int64_t) {},
         [&](const StepResult<T>& t) {
           for (int row_of_tile = 0; row_of_tile < t.rows; ++row_of_tile) {

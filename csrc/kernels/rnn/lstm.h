@@ -26,9 +26,10 @@ void lstm(const LstmBlock<T>& b) {
   T *h_prev = b.scratch, *h = b.scratch + state, *const c = b.scratch + 2 * state;
   load_state(walk, b.h0, h_prev);
   load_state(walk, b.c0, c);
+  walk.team.wait();
   for (std::int64_t step = 0; step < walk.steps; ++step) {
     for_step(
-        walk.rows, h_prev, padded, recurrent,
+        walk, h_prev, padded, recurrent,
         [&](std::int64_t row, std::int64_t unit) { prefetch(b.gates.at(row, step) + unit, 4, units); },
         [&](const StepResult<T>& t) {
           for (int r = 0; r < t.rows; ++r) {
@@ -94,11 +95,12 @@ void lstm_grad(const LstmGradBlock<T>& b) {
   T *const carried = b.scratch, *const dc = b.scratch + state;  // of the last h and through masked steps; of c
   load_state(walk, b.dh, carried);
   load_state(walk, b.dc, dc);
+  walk.team.wait();
   for (std::int64_t step = walk.steps - 1; step >= 0; --step) {
     const T* const later = step + 1 < walk.steps ? b.dgates.at(0, step + 1) : nullptr;
     const Series<const T> c_prev = step == 0 ? Series<const T>{b.c0, units, 0} : b.cells;
     for_step(
-        walk.rows, later, b.dgates.row, recurrent,
+        walk, later, b.dgates.row, recurrent,
         [&](std::int64_t row, std::int64_t unit) {
           prefetch(b.gates.at(row, step) + unit, 4, units);
           prefetch(b.cells.at(row, step) + unit, 1, 0);

@@ -1,5 +1,5 @@
-// LSTM, GRU and SimpleRNN through all steps of time, forward and backward, for a block of the rows of a batch. Serial;
-// csrc/ops makes the products that span all steps (x W before, the gradients of the weights after) and hands out
+// LSTM, GRU and SimpleRNN through all steps of time, forward and backward, for a block of the rows of a batch. csrc/ops
+// makes the products that span all steps (x W before, the gradients of the weights after) and hands out
 // blocks.
 //
 // The recurrent kernel is packed once per call into panels of vectors (tile.h). A step multiplies the state with a
@@ -10,6 +10,7 @@
 
 #include <cstdint>
 
+#include "base/parallel.h"
 #include "kernels/activation.h"
 #include "kernels/dispatch.h"
 
@@ -35,9 +36,12 @@ struct RecurrentMatrix {
   int gates;
 };
 
+// Several threads may walk one block together: each takes its share of the units, and they wait for each other after
+// every step.
 struct Walk {
   std::int64_t rows, units, steps;
   Series<const bool> mask;
+  Team team;
 };
 
 // The longest vector of any ISA, in floats.

@@ -31,9 +31,10 @@ void simple(const SimpleRnnBlock<T>& b) {
   const std::int64_t units = walk.units, padded = padded_units(units);
   T *h_prev = b.scratch, *h = b.scratch + walk.rows * padded;
   load_state(walk, b.h0, h_prev);
+  walk.team.wait();
   for (std::int64_t step = 0; step < walk.steps; ++step) {
     for_step(
-        walk.rows, static_cast<const T*>(h_prev), padded, Panels<T>{b.recurrent, units, units, 1},
+        walk, static_cast<const T*>(h_prev), padded, Panels<T>{b.recurrent, units, units, 1},
         [&](std::int64_t row, std::int64_t unit) { prefetch(b.projected.at(row, step) + unit, 1, 0); },
         [&](const StepResult<T>& t) {
           for (int r = 0; r < t.rows; ++r) {
@@ -76,10 +77,11 @@ void simple_grad(const SimpleRnnGradBlock<T>& b) {
   const Panels<T> recurrent{b.recurrent, units, units, 1};
   T* const carried = b.scratch;  // of the last h and through masked steps
   load_state(walk, b.dh, carried);
+  walk.team.wait();
   for (std::int64_t step = walk.steps - 1; step >= 0; --step) {
     const T* const later = step + 1 < walk.steps ? b.dz.at(0, step + 1) : nullptr;
     for_step(
-        walk.rows, later, b.dz.row, recurrent,
+        walk, later, b.dz.row, recurrent,
         [&](std::int64_t row, std::int64_t unit) {
           prefetch(b.y.at(row, step) + unit, 1, 0);
           if (b.dy.data) prefetch(b.dy.at(row, step) + unit, 1, 0);

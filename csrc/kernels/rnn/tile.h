@@ -89,15 +89,18 @@ struct StepResult {
 };
 
 // Calls ahead(row, unit) for each row and vector of units before, and body(result) after each tile's product.
-// a == nullptr: the product is zero.
+// a == nullptr: the product is zero. A team shares the panels; all have finished theirs when it returns.
 template <class T, class Ahead, class Body>
-void for_step(std::int64_t rows, const T* a, std::int64_t lda, const Panels<T>& panels, const Ahead& ahead,
+void for_step(const Walk& walk, const T* a, std::int64_t lda, const Panels<T>& panels, const Ahead& ahead,
               const Body& body) {
   constexpr int L = kLanes<T>;
   alignas(64) T z[kMaxStepRows * kPanelVectors * L];
   const int vectors = vectors_of<T>(panels.units), per_panel = panels.gates == 1 ? kPanelVectors : 1;
-  const T* panel = panels.data;
-  for (int first = 0; first < vectors; first += per_panel) {
+  const int count_panels = (vectors + per_panel - 1) / per_panel, team = walk.team.size, member = walk.team.member;
+  const std::int64_t rows = walk.rows;
+  for (int p = count_panels * member / team; p < count_panels * (member + 1) / team; ++p) {
+    const int first = p * per_panel;
+    const T* const panel = panels.data + panels.k * first * panels.gates * L;
     const int groups = vectors - first < per_panel ? vectors - first : per_panel, wide = groups * panels.gates;
     const int most = step_rows(wide);
     const std::int64_t tiles = (rows + most - 1) / most;
@@ -117,8 +120,8 @@ void for_step(std::int64_t rows, const T* a, std::int64_t lda, const Panels<T>& 
                            static_cast<std::int64_t>(wide) * L});
       }
     }
-    panel += panels.k * wide * L;
   }
+  walk.team.wait();
 }
 
 // Rows [k0, k1) of every panel.
@@ -198,9 +201,10 @@ KCORE_INLINE void tanh_vector(T* z) {
 
 // --- compact states, rows padded to whole vectors ---
 
-// to (rows, padded) from an array (rows, units), or zeros.
+// to (rows, padded) from an array (rows, units). One member of a team does it; the others wait before they read.
 template <class T>
 void load_state(const Walk& walk, const T* from, T* to) {
+  if (walk.team.member > 0) return;
   const std::int64_t padded = padded_units(walk.units);
   for (std::int64_t r = 0; r < walk.rows; ++r)
     for (std::int64_t j = 0; j < padded; ++j)
@@ -209,6 +213,7 @@ void load_state(const Walk& walk, const T* from, T* to) {
 
 template <class T>
 void store_state(const Walk& walk, const T* from, T* to) {
+  if (walk.team.member > 0) return;
   const std::int64_t padded = padded_units(walk.units);
   for (std::int64_t r = 0; r < walk.rows; ++r)
     for (std::int64_t j = 0; j < walk.units; ++j) to[r * walk.units + j] = from[r * padded + j];
@@ -219,7 +224,7 @@ template <class T>
 void finish_grad(const Walk& walk, const T* dgates, std::int64_t ld, const Panels<T>& panels, T* carried, T* dh) {
   const std::int64_t padded = padded_units(walk.units);
   for_step(
-      walk.rows, dgates, ld, panels, [](std::int64_t, std::int64_t) {},
+      walk, dgates, ld, panels, [](std::int64_t, std::int64_t) {},
       [&](const StepResult<T>& t) {
         for (int r = 0; r < t.rows; ++r) add_part(carried + (t.row + r) * padded + t.unit, t.z(r), kLanes<T>);
       });
