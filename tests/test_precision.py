@@ -125,6 +125,30 @@ def test_largest_finite_values_do_not_become_inf(isa, precision):
     assert np.isfinite(y).all()
 
 
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("size", [1, 3])
+def test_convolutions(strides, size, isa, precision):
+    """Large enough for the kernels that want their operands split and packed."""
+    x, kernel = normal(2, 11, 12, 40), normal(size, size, 40, 48)
+    window = {"strides": [strides] * 2, "pads": [size // 2] * 4, "dilations": [1, 1], "groups": 1}
+
+    side = [(n + 2 * (size // 2) - size) // strides + 1 for n in x.shape[1:3]]
+    dy = normal(2, *side, 48)
+
+    def run(dtype, change=np.asarray):
+        """y, dx and dkernel; of absolute values, the sums of absolute products."""
+        a, b, d = (convert_to_tensor(change(v.astype("float32")), dtype=dtype) for v in (x, kernel, dy))
+        y = apply("conv", (a, b), window)
+        dx = apply("conv_input_grad", (d, b), {"input_shape": list(x.shape[1:3]), **window})
+        dkernel = apply("conv_kernel_grad", (a, d), {"kernel_shape": [size, size], **window})
+        return [v.numpy().astype("float64") for v in (y, dx, dkernel)]
+
+    lengths = size * size * 40, size * size * 48, 2 * side[0] * side[1]
+    for y, exact, products, length in zip(run("float32"), run("float64"), run("float64", np.abs), lengths):
+        bound = (length * ROUNDING + LOST[precision] * (1 + length * ROUNDING)) * products
+        assert (np.abs(y - exact) <= bound).all()
+
+
 def test_who_multiplies():
     """The choice is a function of its arguments: no such machine is needed."""
 
@@ -145,7 +169,7 @@ def test_who_multiplies():
     # tiles that would be mostly empty
     assert name("amx", m=4) == "avx512_fma"
     assert name("amx", "medium", m=4) == "amx_bf16"
-    assert name("amx", "medium", m=1, n=17, k=3) == "avx512_bf16"
+    assert name("amx", "medium", m=2, n=17, k=3) == "avx512_fma"
     assert name("amx", k=8) == "avx512_fma"
 
 

@@ -13,6 +13,7 @@
 namespace kcore::ops {
 namespace {
 
+using kernels::Arithmetic;
 using kernels::Epilogue;
 using kernels::GemmRange;
 using kernels::Matrix;
@@ -48,11 +49,9 @@ Positions<T> output_positions(const ConvShape& s, T* y) {
           {H.out * W.out * s.filters, W.out * s.filters, s.filters}};
 }
 
-// Whether the direct way computes a convolution; a pointwise one is a plain product of matrices.
-template <class T>
-bool direct(const ConvShape& s) {
-  const auto& kernels = conv_kernels<T>();
-  return !s.pointwise() && (s.taps() * s.group_channels() < kernels.packed_k || s.group_filters() < kernels.packed_n);
+// The kernels of the packed way for one that select_gemm chose; float32 only.
+const kernels::PackedConvKernels<float>& packed_conv_kernels(const kernels::GemmKernel& kernel) {
+  return kernels::conv(kernel.isa).packed[static_cast<int>(kernel.arithmetic)];
 }
 
 template <class T>
@@ -68,9 +67,10 @@ void forward(const ConvShape& s, Run& c, const Epilogue<T>& epilogue) {
     std::iota(rows.begin(), rows.end(), 0);
     return run_tasks({depthwise_forward(patches, s.batch, gf, kernel, rows, output_positions(s, y), epilogue)});
   }
-  if (direct<T>(s)) {
+  const kernels::GemmKernel& gemm = choose_gemm<T>(c, s.positions(), gf, s.taps() * gc);
+  if (!s.pointwise() && gemm.arithmetic == Arithmetic::fma) {
     const auto pack = [&](std::int64_t g, std::int64_t k, std::int64_t k0, std::int64_t k1, T* to) {
-      conv_kernels<T>().direct.pack({kernel + g * gf, s.filters, false}, k, k0, k1, gf, to);
+      conv_kernels<T>().pack({kernel + g * gf, s.filters, false}, k, k0, k1, gf, to);
     };
     return run_tasks({direct_product<T>(c, input_patches(s, x, offsets), s.batch, s.groups, gf, output_positions(s, y),
                                         epilogue, pack)});
@@ -87,10 +87,10 @@ void forward(const ConvShape& s, Run& c, const Epilogue<T>& epilogue) {
                void* scratch) {
              const Matrix<T> b{kernel + g * gf, s.filters, false};
              if (s.pointwise()) {
-               gemm_kernels<T>().block({x + g * gc, s.channels, false}, b, out, ldout, range, of_block, scratch);
-             } else {
-               conv_kernels<T>().forward(input_patches(s, x + g * gc, offsets), b, out, ldout, range, of_block,
-                                         scratch);
+               gemm_kernels<T>(gemm).block({x + g * gc, s.channels, false}, b, out, ldout, range, of_block, scratch);
+             } else if constexpr (std::is_same_v<T, float>) {
+               packed_conv_kernels(gemm).forward(input_patches(s, x + g * gc, offsets), b, out, ldout, range, of_block,
+                                                 scratch);
              }
            });
 }
@@ -149,11 +149,12 @@ void input_grad_of_phase(const ConvShape& s, const Phase* const (&phase)[3], Run
         for (std::int64_t w : phase[2]->taps) kernel_rows.push_back((d * s.axis[1].kernel + h) * s.axis[2].kernel + w);
     return tasks.push_back(depthwise_input_grad(patches, s.batch, gf, kernel, kernel_rows, dx));
   }
-  if (direct<T>(s)) {
+  const kernels::GemmKernel& gemm = choose_gemm<T>(c, rows, gc, taps * gf);
+  if (gemm.arithmetic == Arithmetic::fma) {
     const auto pack = [&](std::int64_t g, std::int64_t k, std::int64_t k0, std::int64_t k1, T* to) {
       auto kernel_g = flipped;
       kernel_g.kernel += g * gf;
-      conv_kernels<T>().direct.pack_flipped(kernel_g, k, k0, k1, gc, to);
+      conv_kernels<T>().pack_flipped(kernel_g, k, k0, k1, gc, to);
     };
     return tasks.push_back(direct_product<T>(c, patches, s.batch, s.groups, gc, dx, {}, pack));
   }
@@ -165,7 +166,8 @@ void input_grad_of_phase(const ConvShape& s, const Phase* const (&phase)[3], Run
         auto kernel_g = flipped;
         auto dx_g = dx;
         dy_g.image += g * gf, kernel_g.kernel += g * gf, dx_g.data = out;
-        conv_kernels<T>().input_grad(dy_g, kernel_g, dx_g, range, epilogue, scratch);
+        if constexpr (std::is_same_v<T, float>)
+          packed_conv_kernels(gemm).input_grad(dy_g, kernel_g, dx_g, range, epilogue, scratch);
       });
 }
 
@@ -174,11 +176,12 @@ void input_grad(const ConvShape& s, Run& c) {
   const T *const dy = c.input<T>(0), *const kernel = c.input<T>(1);
   if (s.pointwise() && !s.depthwise()) {
     const std::int64_t gc = s.group_channels(), gf = s.group_filters();
+    const kernels::GemmKernel& gemm = choose_gemm<T>(c, s.positions(), gc, gf);
     run_gemm(c, GemmPlan(s.positions(), gc, gf, s.groups), c.output<T>(0), gc, s.channels,
              [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, const Epilogue<T>& epilogue,
                  void* scratch) {
-               gemm_kernels<T>().block({dy + g * gf, s.filters, false}, {kernel + g * gf, s.filters, true}, out, ldout,
-                                       range, epilogue, scratch);
+               gemm_kernels<T>(gemm).block({dy + g * gf, s.filters, false}, {kernel + g * gf, s.filters, true}, out,
+                                           ldout, range, epilogue, scratch);
              });
     return;
   }
@@ -200,7 +203,8 @@ void kernel_grad(const ConvShape& s, Run& c) {
     patches.channels = s.channels;
     return depthwise_kernel_grad(c, patches, s.batch, gf, output_positions(s, dy), c.output<T>(0));
   }
-  if (direct<T>(s))
+  const kernels::GemmKernel& gemm = choose_gemm<T>(c, s.taps() * gc, gf, s.positions());
+  if (!s.pointwise() && gemm.arithmetic == Arithmetic::fma)
     return direct_kernel_grad<T>(c, input_patches(s, x, offsets), s.batch, s.groups, gf, output_positions(s, dy),
                                  c.output<T>(0));
   const GemmPlan plan(s.taps() * gc, gf, s.positions(), s.groups);
@@ -209,10 +213,10 @@ void kernel_grad(const ConvShape& s, Run& c) {
                void* scratch) {
              const Matrix<T> b{dy + g * gf, s.filters, false};
              if (s.pointwise()) {
-               gemm_kernels<T>().block({x + g * gc, s.channels, true}, b, out, ldout, range, epilogue, scratch);
-             } else {
-               conv_kernels<T>().kernel_grad(input_patches(s, x + g * gc, offsets), b, out, ldout, range, epilogue,
-                                             scratch);
+               gemm_kernels<T>(gemm).block({x + g * gc, s.channels, true}, b, out, ldout, range, epilogue, scratch);
+             } else if constexpr (std::is_same_v<T, float>) {
+               packed_conv_kernels(gemm).kernel_grad(input_patches(s, x + g * gc, offsets), b, out, ldout, range,
+                                                     epilogue, scratch);
              }
            });
 }

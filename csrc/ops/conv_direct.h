@@ -10,7 +10,7 @@
 namespace kcore::ops {
 
 template <class T>
-const kernels::ConvKernels<T>& conv_kernels() {
+const kernels::DirectConvKernels<T>& conv_kernels() {
   if constexpr (sizeof(T) == sizeof(double)) {
     return kernels::conv().f64;
   } else {
@@ -69,8 +69,8 @@ ConvTasks direct_product(Run& c, const kernels::Patches<T>& x, std::int64_t imag
     x_g.image += g * x.channels, y_g.data += g * n;
     if (epilogue.bias) epilogue_g.bias += g * n;
     if (epilogue.residual) epilogue_g.residual += g * n;
-    conv_kernels<T>().direct.product(x_g, boxes->slab, packed + g * b_size, y_g, (*boxes)[i / cuts % boxes->size()], n0,
-                                     std::min(n, n0 + columns), epilogue_g, scratch);
+    conv_kernels<T>().product(x_g, boxes->slab, packed + g * b_size, y_g, (*boxes)[i / cuts % boxes->size()], n0,
+                              std::min(n, n0 + columns), epilogue_g, scratch);
   };
   return {groups * boxes->size() * cuts, product_cost(boxes->positions(), std::min(n, columns), k),
           static_cast<std::size_t>(boxes->slab.elements) * sizeof(T) +
@@ -82,7 +82,7 @@ ConvTasks direct_product(Run& c, const kernels::Patches<T>& x, std::int64_t imag
 template <class T>
 void direct_kernel_grad(Run& c, const kernels::Patches<T>& x, std::int64_t images, std::int64_t groups, std::int64_t n,
                         const kernels::Positions<const T>& dy, T* dkernel) {
-  const auto& kernels = conv_kernels<T>().direct;
+  const auto& kernels = conv_kernels<T>();
   const std::int64_t taps = x.axis[0].taps * x.axis[1].taps * x.axis[2].taps, filters = groups * n;
   const std::int64_t positions = images * x.axis[0].positions * x.axis[1].positions * x.axis[2].positions;
   if (positions == 0) return std::fill(dkernel, dkernel + taps * x.channels * filters, T(0));

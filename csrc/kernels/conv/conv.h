@@ -99,12 +99,9 @@ struct DirectConvKernels {
                       const KernelShare<T>& dkernel, const Box& box, bool add, void* scratch);
 };
 
-// The packed way.
+// The packed way, of an arithmetic that wants operands in a format of its own.
 template <class T>
-struct ConvKernels {
-  // It is taken for kernels of at least packed_k taps times channels and packed_n filters.
-  std::int64_t packed_k, packed_n;
-  DirectConvKernels<T> direct;
+struct PackedConvKernels {
   // Rows of the range are positions, columns are filters, k runs over (tap, channel). scratch: gemm_scratch_bytes().
   void (*forward)(const Patches<T>& x, const Matrix<T>& kernel, T* y, std::int64_t ldy, const GemmRange& range,
                   const Epilogue<T>& epilogue, void* scratch);
@@ -116,11 +113,13 @@ struct ConvKernels {
                       const Epilogue<T>& epilogue, void* scratch);
 };
 
+// Fused multiply-adds go the direct way, all else the packed one; an ISA has what it adds to those below it.
 struct Conv {
-  ConvKernels<float> f32;
-  ConvKernels<double> f64;
+  DirectConvKernels<float> f32;
+  DirectConvKernels<double> f64;
+  PackedConvKernels<float> packed[kArithmeticCount];
 };
 
 }  // namespace kcore::kernels
 
-KCORE_KERNELS(Conv, conv)
+KCORE_PRODUCT_KERNELS(Conv, conv)

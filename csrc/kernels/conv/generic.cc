@@ -1,8 +1,10 @@
 // The convolution family compiled for one ISA: the GEMM's loops with packers that gather.
+#include <type_traits>
+
 #include "kernels/conv/kernel_grad.h"
 #include "kernels/conv/patches.h"
 #include "kernels/conv/product.h"
-#include "kernels/gemm/block.h"
+#include "kernels/gemm/tiles.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
@@ -31,21 +33,31 @@ void kernel_grad(const Patches<T>& x, const Matrix<T>& dy, T* dkernel, std::int6
                    epilogue, scratch);
 }
 
-// FMAs never gain by packing. The scalar kernels pack all the same, so that every machine can test that way.
-constexpr std::int64_t kPackedFrom = kVectorBytes > 16 ? std::int64_t{1} << 62 : 0;
+// The kernels of a tile; none where the ISA has no such tile, or where there is nothing to gain by packing.
+template <Arithmetic arithmetic>
+constexpr PackedConvKernels<float> packed() {
+  using Tile = typename TileOf<float, arithmetic>::type;
+  if constexpr (std::is_void_v<Tile> || arithmetic == Arithmetic::fma) {
+    return {};
+  } else {
+    return {forward<Tile, float>, input_grad<Tile, float>, kernel_grad<Tile, float>};
+  }
+}
 
 template <class T>
-constexpr DirectConvKernels<T> kDirect = {pack<T>, pack_flipped<T>, product<T>, direct_kernel_grad<T>};
-template <class T>
-constexpr ConvKernels<T> kKernels = {kPackedFrom,
-                                     kPackedFrom,
-                                     kDirect<T>,
-                                     forward<FmaTile<T>, T>,
-                                     input_grad<FmaTile<T>, T>,
-                                     kernel_grad<FmaTile<T>, T>};
+constexpr DirectConvKernels<T> direct() {
+  if constexpr (std::is_void_v<typename TileOf<T, Arithmetic::fma>::type>) {
+    return {};
+  } else {
+    return {pack<T>, pack_flipped<T>, product<T>, direct_kernel_grad<T>};
+  }
+}
 
 }  // namespace
 
-const Conv conv_table = {kKernels<float>, kKernels<double>};
+const Conv conv_table = {direct<float>(),
+                         direct<double>(),
+                         {packed<Arithmetic::fma>(), packed<Arithmetic::bf16>(), packed<Arithmetic::bf16x3>(),
+                          packed<Arithmetic::bf16x6>()}};
 
 }  // namespace kcore::kernels::KCORE_ISA

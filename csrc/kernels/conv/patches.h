@@ -65,9 +65,9 @@ struct PatchRows {
 
   void operator()(T* to, std::int64_t i, int rows, std::int64_t k, std::int64_t count) const {
     static const T zeros[kGemmSpanK] = {};
-    T clipped[kTileRows][kGemmSpanK];
-    const T* from[kTileRows];
-    Origin origin[kTileRows];
+    T clipped[kGemmMaxTile][kGemmSpanK];
+    const T* from[kGemmMaxTile];
+    Origin origin[kGemmMaxTile];
     PositionCursor<T> cursor(x, i);
     for (int r = 0; r < rows; ++r, cursor.advance(1)) origin[r] = cursor.origin();
 
@@ -165,7 +165,7 @@ struct FlippedColumns {
   const FlippedKernel<T>& b;
 
   void operator()(T* to, std::int64_t k, std::int64_t count, std::int64_t j, int columns, int width) const {
-    const T* from[kTileColumns<T>];
+    const T* from[kGemmMaxTile];
     std::int64_t tap = k / b.filters, filter = k % b.filters;
     while (count > 0) {
       const std::int64_t left = b.filters - filter, length = left < count ? left : count;
