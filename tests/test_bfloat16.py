@@ -132,3 +132,27 @@ def test_default_float():
         assert (convert_to_tensor([1]) * 0.5).dtype == kcore.layers.Dense(2)(np.ones((1, 2))).dtype == "bfloat16"
     finally:
         kcore.config.set_floatx("float32")
+
+
+@pytest.mark.parametrize("op", ["cast", "relu", "add", "greater", "transpose", "sum", "matmul", "layer_normalization"])
+def test_threads_do_not_matter(op):
+    from kcore import _core
+
+    x = ops.convert_to_tensor(np.random.default_rng(0).normal(size=(600, 700)), "bfloat16")
+    arguments = {"cast": ("float32",), "add": (x[0],), "greater": (0.5,), "matmul": (ops.transpose(x),)}
+    before, results = _core.num_threads(), []
+    try:
+        for threads in (1, 2, 3, 7):
+            _core.set_num_threads(threads)
+            results.append(np.asarray(getattr(ops, op)(x, *arguments.get(op, ()))).tobytes())
+    finally:
+        _core.set_num_threads(before)
+    assert results[1:] == results[:1] * 3
+
+
+def test_optimizers_take_gradients_and_variables_of_it():
+    for dtype in ("float32", "bfloat16"):
+        for name in ("SGD", "Adam", "RMSprop", "Adagrad", "Adafactor", "Lamb", "Lion", "Ftrl"):
+            w = kcore.Variable([1.0, 2.0], dtype=dtype)
+            getattr(kcore.optimizers, name)(0.5).apply([ops.ones((2,), "bfloat16")], [w])
+            assert w.dtype == dtype and (w.numpy().astype("float32") < [1, 2]).all(), name

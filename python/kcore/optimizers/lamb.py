@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kcore import ops
-from kcore.autograd import Tensor, Variable
+from kcore.autograd import Tensor, Variable, result_type
 from kcore.optimizers.optimizer import Optimizer, check_hyperparameter
 
 
@@ -69,7 +69,8 @@ class Lamb(Optimizer):
     def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Tensor) -> None:
         """Updates one variable and its moments."""
         i = self._get_variable_index(variable)
-        w, dtype = variable.value, variable.dtype
+        dtype = result_type(variable.dtype, "float32")  # in bfloat16, 1 - 0.999 would be 0
+        w, gradient = ops.cast(variable.value, dtype), ops.cast(gradient, dtype)
         step = ops.cast(self._step, dtype)
         m, v = self._momentums[i], self._velocities[i]
         m.assign(m.value + (gradient - m.value) * (1 - self.beta_1))

@@ -269,6 +269,9 @@ class Optimizer:
                     f"[{self.name}] expected a gradient of shape {tuple(variable.shape)} for variable "
                     f"'{variable.path}', received shape {tuple(gradient.shape)}"
                 )
+        gradients = [
+            ops.cast(g, v.dtype) if g.dtype != v.dtype else g for g, v in zip(gradients, variables, strict=True)
+        ]
         if self.loss_scale_factor is not None:
             gradients = [gradient / self.loss_scale_factor for gradient in gradients]
         self._apply_known(gradients, variables)
