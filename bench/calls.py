@@ -30,7 +30,8 @@ class Call:
         attrs: All attributes.
         dy: The gradient of the first output, for rows that time gradients.
         wanted: Which inputs the gradient is taken for.
-        run: Does it, and returns Tensors.
+        run: What is timed: does it, and returns a Tensor or several.
+        shown: Which of the results a user sees; others are only kept for the gradient.
     """
 
     row: Row
@@ -38,16 +39,22 @@ class Call:
     attrs: dict[str, Any]
     dy: np.ndarray | None
     wanted: list[int]
-    run: Callable[[], Sequence[Tensor | None]]
+    run: Callable[[], Any]
+    shown: Sequence[int]
+
+    def results(self) -> list[Tensor | None]:
+        """What one call gives."""
+        ys = self.run()
+        return [ys[i] for i in self.shown] if isinstance(ys, (tuple, list)) else [ys]
 
     def outputs(self) -> list[np.ndarray | None]:
-        """What one call gives."""
-        return [None if y is None else np.asarray(y) for y in self.run()]
+        """What one call gives, as NumPy arrays."""
+        return [None if y is None else np.asarray(y) for y in self.results()]
 
     def work(self) -> tuple[float, float]:
         """Floating-point operations, and the bytes that have to be read or written at least once."""
         with trace() as calls:
-            results = [y.array for y in self.run() if y is not None]
+            results = [y.array for y in self.results() if y is not None]
         made = {id(y) for _, _, ys, _ in calls for y in ys}
         read = {
             id(x): _read_bytes(op, x, ys) for op, xs, ys, _ in calls for x in xs if x is not None and id(x) not in made
@@ -84,12 +91,6 @@ def trace() -> Iterator[list[tuple[str, list, tuple, dict]]]:
         _core.run = run
 
 
-def _visible(op: str, ys: Any) -> tuple[Tensor, ...]:
-    """The outputs that a user sees, without what is only kept for the gradient."""
-    ys = ys if isinstance(ys, tuple) else (ys,)
-    return tuple(y for y, name in zip(ys, _core.op_schemas()[op][1]) if not name.endswith("_cache"))
-
-
 def prepare(row: Row, symbolic: bool = False) -> Call:
     """Makes a row's inputs and the function that is timed.
 
@@ -108,7 +109,8 @@ def prepare(row: Row, symbolic: bool = False) -> Call:
         xs = [None if x is None else convert_to_tensor(x) for x in given]
     wanted = _wanted(row, xs)
     if row.what == "y":
-        return Call(row, given, attrs, None, wanted, lambda: _visible(row.op, apply(row.op, xs, attrs)))
+        shown = [i for i, name in enumerate(_core.op_schemas()[row.op][1]) if not name.endswith("_cache")]
+        return Call(row, given, attrs, None, wanted, lambda: apply(row.op, xs, attrs), shown)
     ys = apply(row.op, xs, attrs)
     ys = ys if isinstance(ys, tuple) else (ys,)
     if symbolic:
@@ -117,19 +119,21 @@ def prepare(row: Row, symbolic: bool = False) -> Call:
         dy = np.random.default_rng(1).random(ys[0].shape, np.float32) - np.float32(0.5)
         up = convert_to_tensor(dy)
     node = Node(row.op, tuple(xs), attrs, ys, tuple(i in wanted for i in range(len(xs))))
+    sources = [xs[i] for i in wanted]
 
-    def backward() -> list[Tensor | None]:
-        grads = vjp_rule(row.op)(node, up, *[None] * (len(ys) - 1))
-        return [grads[i] for i in wanted]
+    def backward() -> Sequence[Tensor | None]:
+        return vjp_rule(row.op)(node, up, *[None] * (len(ys) - 1))
 
     def both() -> list[Tensor | None]:
-        sources = [xs[i] for i in wanted]
         with GradientTape() as tape:
             tape.watch(sources)
-            y, *_ = _visible(row.op, apply(row.op, xs, attrs))
+            y = apply(row.op, xs, attrs)
+        y = y[0] if type(y) is tuple else y
         return [y, *tape.gradient(y, sources, output_gradients=up)]
 
-    return Call(row, given, attrs, dy, wanted, both if row.what == "both" else backward)
+    if row.what == "both":
+        return Call(row, given, attrs, dy, wanted, both, range(1 + len(wanted)))
+    return Call(row, given, attrs, dy, wanted, backward, wanted)
 
 
 def _wanted(row: Row, xs: Sequence[Tensor | None]) -> list[int]:

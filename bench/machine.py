@@ -21,14 +21,14 @@ def cpu() -> str:
     return platform.processor()
 
 
-def caches() -> str:
-    """Sizes of the data caches, as the system tells them."""
-    found = []
+def caches() -> dict[str, int]:
+    """Kilobytes of the data caches, as the system tells them: {"L1": 32, ...}."""
+    found = {}
     for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         level, kind, size = ((folder / name).read_text().strip() for name in ("level", "type", "size"))
         if kind != "Instruction":
-            found.append(f"L{level} {size}")
-    return ", ".join(found)
+            found[f"L{level}"] = int(size.rstrip("K"))
+    return found
 
 
 def describe(threads: int) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Tables of a run, for the terminal and as Markdown.
 
 A run is a dict: `machine` (see machine.py), `flops` and `bandwidth` of the machine, and `rows`, a list of dicts with name,
-family, title, sizes, source, flops, bytes, floor (seconds), bound ("arithmetic" or "memory"), and times, which gives
-quartiles and the number of rounds for each opponent.
+family, title, sizes, source, flops, bytes, bandwidth, floor (seconds), bound, and times, which gives quartiles
+and the number of rounds for each opponent.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from rich.table import Table
 
 from timing import geometric_mean
 
+# What the least time of a row follows from: see Roofline.floor.
+BOUNDS = ("arithmetic", "memory", "cache", "call")
 COLUMNS = ("op", "shapes", "kcore ms", "PyTorch ms", "kcore", "PyTorch", "of roofline", "ratio")
 
 
@@ -65,7 +67,7 @@ def summary(rows: list[dict[str, Any]]) -> list[list[str]]:
     """family, what limits it, rows, geometric mean of the ratios, the lowest and which, mean share of the roofline."""
     lines = []
     for family, members in groups(rows):
-        for bound in ("arithmetic", "memory"):
+        for bound in BOUNDS:
             compared = [r for r in members if r["bound"] == bound and ratio(r)]
             if not compared:
                 continue
@@ -96,10 +98,11 @@ def caption(run: dict[str, Any]) -> str:
             f"; measured limits: {run['flops'] / 1e9:.0f} GFLOP/s of float32 multiply-adds, copies from memory to memory "
             f"{run['bandwidth'] / 1e9:.0f} GB/s"
         )
+    sizes = ", ".join(f"{name} {size} KB" for name, size in m["caches"].items())
     versions = ", ".join(f"{package} {version}" for package, version in m["versions"].items())
     settings = "".join(f", {k}={v}" for k, v in m["settings"].items())
     return (
-        f"{m['cpu']} ({m['instructions']}; {m['caches']}), {m['threads']} threads, kernels for {m['isa']}; {versions}, "
+        f"{m['cpu']} ({m['instructions']}; {sizes}), {m['threads']} threads, kernels for {m['isa']}; {versions}, "
         f"Python {m['python']}{settings}{limits}. {m['date'][:10]}."
     )
 
@@ -125,9 +128,12 @@ def _pipes(columns: tuple[str, ...], lines: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in [columns, rule, *lines])
 
 
-def markdown(run: dict[str, Any], details: bool) -> str:
-    """The summary, and with `details` every row, family by family."""
-    parts = [caption(run), _pipes(SUMMARY, summary(run["rows"]))]
-    for family, members in groups(run["rows"]) if details else []:
-        parts += [f"### {family}", _pipes(COLUMNS, [cells(row) for row in members])]
-    return "\n\n".join(parts) + "\n"
+def markdown_summary(run: dict[str, Any]) -> str:
+    """A line for each family and what limits it."""
+    return _pipes(SUMMARY, summary(run["rows"]))
+
+
+def markdown_rows(run: dict[str, Any]) -> str:
+    """Every row, family by family."""
+    tables = ((family, _pipes(COLUMNS, [cells(row) for row in rows])) for family, rows in groups(run["rows"]))
+    return "\n\n".join(f"### {family}\n\n{table}" for family, table in tables)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import subprocess
 import tempfile
 import threading
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from machine import caches
+
 _SOURCE = Path(__file__).with_name("roofline.c")
 _FLAGS = {
     "scalar": ["-DVECTOR_BYTES=16"],  # baseline x86-64: SSE2, multiplications and additions apart
@@ -19,6 +20,9 @@ _FLAGS = {
     "avx512": ["-DVECTOR_BYTES=64", "-mavx512f", "-mfma"],
 }
 _SECONDS = 0.03
+_FROM_MEMORY = 1 << 30  # bytes of which no cache holds a good part
+# Seconds: calls from Python of which less than this is work are compared apart.
+_CALL = 5e-6
 
 
 class Roofline:
@@ -33,8 +37,10 @@ class Roofline:
     """
 
     def __init__(self, isa: str, threads: int):
-        self.threads = threads
+        self.threads, self.flops = threads, 0.0
+        self.cache = 1024 * max(caches().values(), default=0)
         self._copies: dict[int, float] = {}
+        self._buffers: dict[int, list[tuple[np.ndarray, np.ndarray]]] = {}
         with tempfile.TemporaryDirectory() as folder:
             library = f"{folder}/roofline.so"
             flags = _FLAGS.get(isa, _FLAGS["avx512"])
@@ -45,10 +51,11 @@ class Roofline:
         self._c.copy_rate.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_double]
 
     def _together(self, work: Callable[[int], float]) -> float:
-        """The sum of work(i) of each thread; ctypes releases the GIL."""
-        rates = [0.0] * self.threads
+        """The sum of work(i) of all threads, started at the same time; ctypes releases the GIL."""
+        rates, gate = [0.0] * self.threads, threading.Barrier(self.threads)
 
         def run(i: int) -> None:
+            gate.wait()
             rates[i] = work(i)
 
         threads = [threading.Thread(target=run, args=(i,)) for i in range(self.threads)]
@@ -58,38 +65,49 @@ class Roofline:
             t.join()
         return sum(rates)
 
-    @functools.cached_property
-    def flops(self) -> float:
-        """Floating-point operations per second of float32 multiply-adds in registers: the best of ten tries."""
-        return max(self._together(lambda _: self._c.fma_rate(_SECONDS)) for _ in range(10))
+    def measure_flops(self, tries: int) -> float:
+        """Floating-point operations per second of float32 multiply-adds in registers: the best that was seen so far."""
+        for _ in range(tries):
+            self.flops = max(self.flops, self._together(lambda _: self._c.fma_rate(_SECONDS)))
+        return self.flops
 
     def bandwidth(self, footprint: float) -> float:
         """Bytes read and written per second by a copy, where both sides together take about so many bytes.
 
-        What fits a cache is copied at the speed of that cache. The better of plain and streaming stores.
+        What fits a cache is copied at the speed of that cache; all that does not, from memory to memory. That is measured
+        anew each time: on a machine shared with others it changes by the second.
         """
-        footprint = 1 << max(16, min(29, round(np.log2(max(footprint, 1)))))
+        if footprint > self.cache:
+            return self._copy(_FROM_MEMORY, tries=1)
+        footprint = 1 << max(16, round(np.log2(max(footprint, 1))))
         if footprint not in self._copies:
-            self._copies[footprint] = self._copy(footprint)
+            self._copies[footprint] = self._copy(footprint, tries=3)
         return self._copies[footprint]
 
-    def _copy(self, footprint: int) -> float:
+    def _copy(self, footprint: int, tries: int) -> float:
+        """The better of plain and streaming stores."""
         count = footprint // 2 // 4 // self.threads // 16 * 16  # floats of a thread's part
-        buffers = [(_aligned(count), _aligned(count)) for _ in range(self.threads)]
+        if footprint not in self._buffers:
+            self._buffers[footprint] = [(_aligned(count), _aligned(count)) for _ in range(self.threads)]
+        places = [(a.ctypes.data, b.ctypes.data) for a, b in self._buffers[footprint]]
 
         def rate(streaming: int) -> float:
-            return self._together(
-                lambda i: self._c.copy_rate(
-                    buffers[i][0].ctypes.data, buffers[i][1].ctypes.data, count, streaming, _SECONDS
-                )
-            )
+            return self._together(lambda i: self._c.copy_rate(*places[i], count, streaming, _SECONDS))
 
-        return max(rate(streaming) for _ in range(3) for streaming in (0, 1))
+        return max(rate(streaming) for _ in range(tries) for streaming in (0, 1))
 
-    def seconds(self, flops: float, bytes_moved: float) -> tuple[float, str]:
-        """The least time for so much work, and which of the two limits it: "arithmetic" or "memory"."""
-        arithmetic, memory = flops / self.flops, bytes_moved / self.bandwidth(bytes_moved)
-        return max(arithmetic, memory), "arithmetic" if arithmetic > memory else "memory"
+    def floor(self, flops: float, moved: float, bandwidth: float) -> tuple[float, str]:
+        """The least time for so many operations and bytes, and what it follows from.
+
+        "arithmetic"; "memory"; "cache", if what is moved fits the last of them; or "call" where both take so little that
+        the time is that of calling anything at all.
+        """
+        arithmetic, moving = flops / self.flops, moved / bandwidth
+        if max(arithmetic, moving) < _CALL:
+            return max(arithmetic, moving), "call"
+        if arithmetic > moving:
+            return arithmetic, "arithmetic"
+        return moving, "memory" if moved > self.cache else "cache"
 
 
 def _aligned(count: int) -> np.ndarray:

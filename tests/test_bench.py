@@ -17,6 +17,7 @@ sys.path.insert(0, str(BENCH))
 
 from calls import prepare, trace  # noqa: E402
 from inputs import attributes, inputs_of  # noqa: E402
+from publish import publish  # noqa: E402
 from rows import Row, parse, read  # noqa: E402
 
 # Only gradients of gradients use these.
@@ -106,3 +107,7 @@ def test_a_run_and_its_comparison(tmp_path):
     lines = bench("compare.py", first, second).splitlines()
     assert [("faster" in line, "slower" in line) for line in lines if "8x9" in line] == [(True, False), (False, False)]
     assert "| matmul |" in bench("ops.py", "--load", first, "--markdown", "all")
+    page = "before\n<!-- bench: rows of mine -->\nold\n<!-- /bench -->\n<!-- bench: rows of yours -->\nkept\n<!-- /bench -->"
+    new = publish(page, {"mine": run})
+    assert new.startswith("before\n<!-- bench: rows of mine -->\n### matmul") and "kept" in new and "old" not in new
+    assert publish(new, {"mine": run}) == new
