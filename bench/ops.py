@@ -40,7 +40,7 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--shape", action="append", default=[], metavar="LINE", help="this line instead of the files'")
     parser.add_argument("--seconds", type=float, default=0.2, help="time for each side of each row (default 0.2)")
     parser.add_argument("--threads", type=int, help="default: the CPUs that this process may use")
-    parser.add_argument("--isa", choices=["scalar", "avx2", "avx512"], help="the most that kernels may use")
+    parser.add_argument("--isa", help="the most that kernels may use, as KCORE_ISA; avx2 holds PyTorch to it too")
     parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="difference allowed between the outputs")
     parser.add_argument("--alone", action="store_true", help="without PyTorch")
     parser.add_argument("--json", type=Path, metavar="FILE", help="save the run, for compare.py and --load")

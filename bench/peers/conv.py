@@ -2,7 +2,8 @@
 
 import torch.nn.functional as F
 
-from . import IMAGE, KERNEL, peer
+from . import IMAGE, KERNEL, SAME, peer
+from .matmul import ACTIVATIONS
 
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 _TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
@@ -13,18 +14,20 @@ def _window(rank, strides, pads, dilations):
     return strides or ones, pads or zeros, dilations or ones
 
 
-@peer("conv", inputs=(IMAGE, KERNEL), outputs=(IMAGE,))
-def conv(x, kernel, strides=(), pads=(), dilations=(), groups=1):
+@peer("conv", inputs=(IMAGE, KERNEL, SAME, IMAGE), outputs=(IMAGE,))
+def conv(x, kernel, bias=None, residual=None, *, strides=(), pads=(), dilations=(), groups=1, activation="linear"):
     rank = x.ndim - 2
     strides, pads, dilations = _window(rank, strides, pads, dilations)
     if pads[::2] == pads[1::2]:
-        return _CONV[rank](x, kernel, None, strides, pads[::2], dilations, groups)
-    around = [p for d in reversed(range(rank)) for p in pads[2 * d : 2 * d + 2]]
-    return _CONV[rank](F.pad(x, around), kernel, None, strides, 0, dilations, groups)
+        around = pads[::2]
+    else:
+        x, around = F.pad(x, [p for d in reversed(range(rank)) for p in pads[2 * d : 2 * d + 2]]), 0
+    y = _CONV[rank](x, kernel, bias, strides, around, dilations, groups)
+    return ACTIVATIONS[activation](y if residual is None else y + residual)
 
 
 @peer("conv_input_grad", inputs=(IMAGE, KERNEL), outputs=(IMAGE,))
-def conv_input_grad(dy, kernel, input_shape, strides=(), pads=(), dilations=(), groups=1):
+def conv_input_grad(dy, kernel, *, input_shape, strides=(), pads=(), dilations=(), groups=1):
     # As an op of its own it is the transposed convolution.
     rank = dy.ndim - 2
     strides, pads, dilations = _window(rank, strides, pads, dilations)

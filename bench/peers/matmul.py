@@ -8,7 +8,7 @@ ACTIVATIONS = {"linear": lambda y: y, "relu": torch.relu, "sigmoid": torch.sigmo
 
 
 @peer("matmul")
-def matmul(a, b, bias=None, residual=None, transpose_a=False, transpose_b=False, activation="linear"):
+def matmul(a, b, bias=None, residual=None, *, transpose_a=False, transpose_b=False, activation="linear"):
     a, b = a.mT if transpose_a else a, b.mT if transpose_b else b
     if bias is not None and a.ndim == b.ndim == 2:
         y = torch.addmm(bias, a, b)

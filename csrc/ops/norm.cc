@@ -59,11 +59,16 @@ struct Columns {
   // block.
   template <class Body>
   void for_blocks(const Body& body) const {
-    parallel_for(blocks * parts + (tail > 0), [&](std::int64_t i) {
+    const auto run = [&](std::int64_t i) {
       if (i == blocks * parts) return body(rows * width, std::int64_t{1}, tail, blocks * width);
       const std::int64_t block = i / parts, column = i % parts * block_width, begin = block * block_rows;
       body(begin * width + column, std::min(block_rows, rows - begin), std::min(block_width, width - column),
            block * width + column);
+    };
+    const std::int64_t count = blocks * parts + (tail > 0);
+    const std::int64_t grain = rows * width < kGrain ? count + 1 : 1;  // no thread is woken for a tail
+    parallel_ranges(count, grain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) run(i);
     });
   }
 
