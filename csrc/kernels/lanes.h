@@ -57,6 +57,14 @@ template <class T>
 KCORE_INLINE void store(T* y, Lanes<T> v) {
   *reinterpret_cast<typename LaneTypes<T>::Memory*>(y) = v;
 }
+template <class T>
+KCORE_INLINE void put(T* y, Start i, Lanes<T> v) {
+  store(y + i.at, v);
+}
+template <class T>
+KCORE_INLINE void put(T* y, std::int64_t i, T v) {
+  y[i] = v;
+}
 // Around the cache (see kernels/stream.h); y is aligned to kLaneBytes.
 template <class T>
 KCORE_INLINE void store_around(T* y, Lanes<T> v) {
@@ -84,19 +92,23 @@ template <class T, int bytes>
 struct LaneGroup {
   typedef T Value __attribute__((vector_size(bytes)));
 };
-// Halves on halves, down to 16 bytes.
-template <class T, int bytes = kLaneBytes>
-KCORE_INLINE T sum_of(typename LaneGroup<T, bytes>::Value v) {
+// All lanes as one, by a function of two of them: halves on halves, down to 16 bytes.
+template <class T, int bytes = kLaneBytes, class Function>
+KCORE_INLINE T fold(typename LaneGroup<T, bytes>::Value v, const Function& f) {
   if constexpr (bytes > 16) {
     typename LaneGroup<T, bytes / 2>::Value low, high;
     __builtin_memcpy(&low, &v, sizeof low);
     __builtin_memcpy(&high, reinterpret_cast<const char*>(&v) + sizeof low, sizeof high);
-    return sum_of<T, bytes / 2>(low + high);
+    return fold<T, bytes / 2>(f(low, high), f);
   } else if constexpr (sizeof(T) == 8) {
-    return v[0] + v[1];
+    return f(v[0], v[1]);
   } else {
-    return (v[0] + v[2]) + (v[1] + v[3]);
+    return f(f(v[0], v[2]), f(v[1], v[3]));
   }
+}
+template <class T>
+KCORE_INLINE T sum_of(Lanes<T> v) {
+  return fold<T>(v, [](auto a, auto b) { return a + b; });
 }
 
 // totals[k] = the sum over [0, n) of what add(i, sums) adds to sums[k] for a Start i or an index i: short sums in

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/cache.h"
 #include "base/parallel.h"
 #include "ops/op.h"
 
@@ -113,9 +114,10 @@ void infer(const softmax_cross_entropy_grad&, Infer& c) {
 void run(const softmax_cross_entropy_grad&, Run& c) {
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
+    const bool stream = exceeds_cache(3 * c.shape(1).size() * size_of(c.dtype(1)));
     for_rows(c.shape(1), [&](std::int64_t at, std::int64_t rows, std::int64_t n) {
       table<T>().softmax_grad(c.input<T>(0) + at, c.input<T>(1) + at * n, c.input<T>(2) + at * n, rows, n,
-                              c.output<T>(0) + at * n);
+                              c.output<T>(0) + at * n, stream);
     });
   });
 }
@@ -144,9 +146,10 @@ void run(const sparse_softmax_cross_entropy_grad&, Run& c) {
   const std::int64_t* labels = checked_labels(c, 2, c.shape(1).last());
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
+    const bool stream = exceeds_cache(2 * c.shape(1).size() * size_of(c.dtype(1)));
     for_rows(c.shape(1), [&](std::int64_t at, std::int64_t rows, std::int64_t n) {
       table<T>().sparse_softmax_grad(c.input<T>(0) + at, c.input<T>(1) + at * n, labels + at, rows, n,
-                                     c.output<T>(0) + at * n);
+                                     c.output<T>(0) + at * n, stream);
     });
   });
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/cache.h"
 #include "base/parallel.h"
 #include "ops/op.h"
 
@@ -59,9 +60,12 @@ void run_forward(std::int64_t axis, Run& c, const Rows& rows, const Columns& col
     using T = decltype(zero);
     const T* x = c.input<T>(0);
     T* y = c.output<T>(0);
+    const bool stream = exceeds_cache(2 * c.shape(0).size() * size_of(c.dtype(0)));
     split(
         c.shape(0), axis,
-        [&](std::int64_t at, std::int64_t count, std::int64_t n) { rows(table<T>())(x + at, count, n, y + at); },
+        [&](std::int64_t at, std::int64_t count, std::int64_t n) {
+          rows(table<T>())(x + at, count, n, y + at, stream);
+        },
         [&](std::int64_t at, std::int64_t n, std::int64_t width, std::int64_t stride) {
           columns(table<T>())(x + at, n, width, stride, y + at);
         });
@@ -74,10 +78,11 @@ void run_backward(std::int64_t axis, Run& c, const Rows& rows, const Columns& co
     using T = decltype(zero);
     const T *dy = c.input<T>(0), *y = c.input<T>(1);
     T* dx = c.output<T>(0);
+    const bool stream = exceeds_cache(3 * c.shape(0).size() * size_of(c.dtype(0)));
     split(
         c.shape(0), axis,
         [&](std::int64_t at, std::int64_t count, std::int64_t n) {
-          rows(table<T>())(dy + at, y + at, count, n, dx + at);
+          rows(table<T>())(dy + at, y + at, count, n, dx + at, stream);
         },
         [&](std::int64_t at, std::int64_t n, std::int64_t width, std::int64_t stride) {
           columns(table<T>())(dy + at, y + at, n, width, stride, dx + at);

@@ -1,6 +1,7 @@
 // Cross-entropies: each row is read while it is in L1, once for the sums and once for the result.
 #include "kernels/loss/loss.h"
 #include "kernels/softmax/rows.h"
+#include "kernels/stream.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
@@ -11,68 +12,142 @@ inline T upper(T epsilon) {
   return static_cast<T>(1.0 - static_cast<double>(epsilon));
 }
 
+// q, lanes or one value, clipped to [low, high].
+template <class V, class T>
+KCORE_INLINE V clipped(V q, T low, T high) {
+  q = q < low ? V{} + low : q;
+  return q > high ? V{} + high : q;
+}
+
 template <class T>
-KCORE_INLINE T clipped(T q, T low, T high) {
-  q = q < low ? low : q;
-  return q > high ? high : q;
+KCORE_INLINE T total_of(const T* p, std::int64_t n) {
+  double sum[1];
+  row_sums<T>(n, sum, [p](auto i, auto& s) { s[0] += load(p, i); });
+  return static_cast<T>(sum[0]);
+}
+
+// t (x - top), and 0 for a target of 0, also where the logit is -inf.
+template <class V>
+KCORE_INLINE V weighted(V t, V d) {
+  return (t == V{}) & (d == d) ? V{} : t * d;
 }
 
 template <class T>
 void softmax(const T* x, const T* target, std::int64_t rows, std::int64_t n, T* loss) {
+  if (n < kShort) {
+    for_short_rows(x, rows, n, [=](std::int64_t begin, std::int64_t size, const T* top, T* sum, const T*) {
+#pragma omp simd
+      for (int r = 0; r < kGroup; ++r) sum[r] = log_of(sum[r]);
+      for (std::int64_t r = 0; r < size; ++r) {
+        const T *from = x + (begin + r) * n, *t = target + (begin + r) * n;
+        T total = T(0);
+        for (std::int64_t k = 0; k < n; ++k) total += weighted(t[k], (from[k] - top[r]) - sum[r]);
+        loss[begin + r] = -total;
+      }
+    });
+    return;
+  }
   for (std::int64_t r = 0; r < rows; ++r, x += n, target += n) {
     const T top = row_max(x, n);
-    const double sum = exp_sum(x, n, top, static_cast<T*>(nullptr));
-    const T log_sum = static_cast<T>(log_of(sum));
-    // A target of 0 contributes 0, also where the logit is -inf.
-    loss[r] = static_cast<T>(row_sum<T>(n, [x, target, top, log_sum](std::int64_t i) {
-      const T value = target[i] * (log_sum - (x[i] - top));
-      return target[i] == T(0) && x[i] == x[i] ? T(0) : value;
-    }));
+    double sums[3];  // of the exponentials, the targets, and the targets times the logits
+    row_sums<T>(n, sums, [=](auto i, auto& s) {
+      const auto d = load(x, i) - top, t = load(target, i);
+      s[0] += exp_below<T>(d);
+      s[1] += t;
+      s[2] += weighted(t, d);
+    });
+    loss[r] = static_cast<T>(static_cast<double>(log_of(static_cast<T>(sums[0]))) * sums[1] - sums[2]);
   }
 }
 
 template <class T>
-void softmax_grad(const T* dy, const T* x, const T* target, std::int64_t rows, std::int64_t n, T* dx) {
-  for (std::int64_t r = 0; r < rows; ++r, x += n, target += n, dx += n) {
-    const T top = row_max(x, n);
-    const double sum = exp_sum(x, n, top, dx);
-    const double weight = row_sum<T>(n, [target](std::int64_t i) { return target[i]; });
-    const T scale = static_cast<T>(weight / sum), g = dy[r];
-#pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i) dx[i] = g * (dx[i] * scale - target[i]);
+void softmax_grad(const T* dy, const T* x, const T* target, std::int64_t rows, std::int64_t n, T* dx, bool stream) {
+  if (n < kShort) {
+    for_short_rows(x, rows, n, [=](std::int64_t begin, std::int64_t size, const T*, const T* sum, const T* e) {
+      for (std::int64_t r = 0; r < size; ++r) {
+        const T *t = target + (begin + r) * n, g = dy[begin + r];
+        T weight = T(0);
+        for (std::int64_t k = 0; k < n; ++k) weight += t[k];
+        const T scale = weight / sum[r];
+        for (std::int64_t k = 0; k < n; ++k) dx[(begin + r) * n + k] = g * (e[k * kGroup + r] * scale - t[k]);
+      }
+    });
+    return;
   }
+  stream = stream && fits_buffer<T>(n);
+  alignas(64) T buffer[kBufferBytes / sizeof(T)];
+  for (std::int64_t r = 0; r < rows; ++r, x += n, target += n, dx += n) {
+    T* e = stream ? buffer : dx;
+    const T top = row_max(x, n), g = dy[r];
+    double sums[2];
+    row_sums<T>(n, sums, [=](auto i, auto& s) {
+      const auto v = exp_below<T>(load(x, i) - top);
+      put(e, i, v);
+      s[0] += v;
+      s[1] += load(target, i);
+    });
+    const T scale = static_cast<T>(sums[1] / sums[0]);
+    row_values(n, dx, stream, [=](auto i) { return g * (load(e, i) * scale - load(target, i)); });
+  }
+  if (stream) stream_end();
 }
 
 template <class T>
 void sparse_softmax(const T* x, const std::int64_t* labels, std::int64_t rows, std::int64_t n, T* loss) {
+  if (n < kShort) {
+    for_short_rows(x, rows, n, [=](std::int64_t begin, std::int64_t size, const T* top, T* sum, const T*) {
+#pragma omp simd
+      for (int r = 0; r < kGroup; ++r) sum[r] = log_of(sum[r]);
+      for (std::int64_t r = 0; r < size; ++r)
+        loss[begin + r] = sum[r] - (x[(begin + r) * n + labels[begin + r]] - top[r]);
+    });
+    return;
+  }
   for (std::int64_t r = 0; r < rows; ++r, x += n) {
     const T top = row_max(x, n);
     const double sum = exp_sum(x, n, top, static_cast<T*>(nullptr));
-    loss[r] = static_cast<T>(log_of(sum)) - (x[labels[r]] - top);
+    loss[r] = log_of(static_cast<T>(sum)) - (x[labels[r]] - top);
   }
 }
 
 template <class T>
-void sparse_softmax_grad(const T* dy, const T* x, const std::int64_t* labels, std::int64_t rows, std::int64_t n,
-                         T* dx) {
-  for (std::int64_t r = 0; r < rows; ++r, x += n, dx += n) {
-    const T top = row_max(x, n);
-    const double sum = exp_sum(x, n, top, dx);
-    const T scale = static_cast<T>(1.0 / sum), g = dy[r];
-#pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i) dx[i] = g * (dx[i] * scale);
-    dx[labels[r]] -= g;
+void sparse_softmax_grad(const T* dy, const T* x, const std::int64_t* labels, std::int64_t rows, std::int64_t n, T* dx,
+                         bool stream) {
+  if (n < kShort) {
+    for_short_rows(x, rows, n, [=](std::int64_t begin, std::int64_t size, const T*, const T* sum, const T* e) {
+      for (std::int64_t r = 0; r < size; ++r) {
+        T* to = dx + (begin + r) * n;
+        const T g = dy[begin + r], scale = T(1) / sum[r];
+        for (std::int64_t k = 0; k < n; ++k) to[k] = g * (e[k * kGroup + r] * scale);
+        to[labels[begin + r]] -= g;
+      }
+    });
+    return;
   }
+  stream = stream && fits_buffer<T>(n);
+  alignas(64) T buffer[kBufferBytes / sizeof(T)];
+  for (std::int64_t r = 0; r < rows; ++r, x += n, dx += n) {
+    T* e = stream ? buffer : dx;
+    const T top = row_max(x, n), g = dy[r];
+    const T scale = static_cast<T>(1.0 / exp_sum(x, n, top, e));
+    // What the label's element becomes, less than it would as any other by g.
+    const T own = g * (e[labels[r]] * scale) - g;
+    row_values(n, dx, stream, [=](auto i) { return g * (load(e, i) * scale); });
+    dx[labels[r]] = own;
+  }
+  if (stream) stream_end();
 }
 
 template <class T>
 void dense(const T* p, const T* target, std::int64_t rows, std::int64_t n, T epsilon, T* loss) {
   const T high = upper(epsilon);
   for (std::int64_t r = 0; r < rows; ++r, p += n, target += n) {
-    const T sum = static_cast<T>(row_sum<T>(n, [p](std::int64_t i) { return p[i]; }));
-    loss[r] = static_cast<T>(row_sum<T>(n, [p, target, sum, epsilon, high](std::int64_t i) {
-      return -target[i] * log_of(clipped(p[i] / sum, epsilon, high));
-    }));
+    const T sum = total_of(p, n);
+    double total[1];
+    row_sums<T>(n, total, [=](auto i, auto& s) {
+      s[0] += load(target, i) * log_each<T>(clipped(load(p, i) / sum, epsilon, high));
+    });
+    loss[r] = static_cast<T>(-total[0]);
   }
 }
 
@@ -80,17 +155,19 @@ template <class T>
 void dense_grad(const T* dy, const T* p, const T* target, std::int64_t rows, std::int64_t n, T epsilon, T* dp) {
   const T high = upper(epsilon);
   for (std::int64_t r = 0; r < rows; ++r, p += n, target += n, dp += n) {
-    const T sum = static_cast<T>(row_sum<T>(n, [p](std::int64_t i) { return p[i]; }));
+    const T sum = total_of(p, n);
     // With q = p / sum and g = dloss / dq = -t / q inside the clipped range: dp = (g - sum g q) / sum.
-    const double dot = row_sum<T>(n, [p, target, dp, sum, epsilon, high](std::int64_t i) {
-      const T q = p[i] / sum;
-      const bool inside = q >= epsilon && q <= high;
-      dp[i] = inside ? -target[i] / q : T(0);
-      return inside ? -target[i] : T(0);
+    const auto inside = [=](auto q) { return (q >= epsilon) & (q <= high); };
+    double dot[1];
+    row_sums<T>(n, dot, [=](auto i, auto& s) {
+      const auto t = load(target, i);
+      s[0] += inside(load(p, i) / sum) ? t : decltype(t * t){};
     });
-    const T shift = static_cast<T>(dot), scale = dy[r] / sum;
-#pragma omp simd
-    for (std::int64_t i = 0; i < n; ++i) dp[i] = scale * (dp[i] - shift);
+    const T shift = static_cast<T>(dot[0]), scale = dy[r] / sum;
+    row_values(n, dp, false, [=](auto i) {
+      const auto q = load(p, i) / sum, g = load(target, i) / q;
+      return scale * (shift - (inside(q) ? g : decltype(g * g){}));
+    });
   }
 }
 
@@ -98,7 +175,7 @@ template <class T>
 void sparse(const T* p, const std::int64_t* labels, std::int64_t rows, std::int64_t n, T epsilon, T* loss) {
   const T high = upper(epsilon);
   for (std::int64_t r = 0; r < rows; ++r, p += n) {
-    const T sum = static_cast<T>(row_sum<T>(n, [p](std::int64_t i) { return p[i]; }));
+    const T sum = total_of(p, n);
     loss[r] = -log_of(clipped(p[labels[r]] / sum, epsilon, high));
   }
 }
@@ -108,7 +185,7 @@ void sparse_grad(const T* dy, const T* p, const std::int64_t* labels, std::int64
                  T* dp) {
   const T high = upper(epsilon);
   for (std::int64_t r = 0; r < rows; ++r, p += n, dp += n) {
-    const T sum = static_cast<T>(row_sum<T>(n, [p](std::int64_t i) { return p[i]; }));
+    const T sum = total_of(p, n);
     const T q = p[labels[r]] / sum;
     const bool inside = q >= epsilon && q <= high;
     const T others = inside ? dy[r] / sum : T(0);

@@ -14,10 +14,11 @@ namespace kcore::kernels {
 template <class T>
 struct LossTable {
   void (*softmax)(const T* x, const T* target, std::int64_t rows, std::int64_t n, T* loss);
-  void (*softmax_grad)(const T* dy, const T* x, const T* target, std::int64_t rows, std::int64_t n, T* dx);
+  // `stream`: results are written around the cache.
+  void (*softmax_grad)(const T* dy, const T* x, const T* target, std::int64_t rows, std::int64_t n, T* dx, bool stream);
   void (*sparse_softmax)(const T* x, const std::int64_t* labels, std::int64_t rows, std::int64_t n, T* loss);
   void (*sparse_softmax_grad)(const T* dy, const T* x, const std::int64_t* labels, std::int64_t rows, std::int64_t n,
-                              T* dx);
+                              T* dx, bool stream);
   void (*dense)(const T* p, const T* target, std::int64_t rows, std::int64_t n, T epsilon, T* loss);
   void (*dense_grad)(const T* dy, const T* p, const T* target, std::int64_t rows, std::int64_t n, T epsilon, T* dp);
   void (*sparse)(const T* p, const std::int64_t* labels, std::int64_t rows, std::int64_t n, T epsilon, T* loss);
