@@ -28,6 +28,10 @@ EACH_ROW = [
     ("layer_norm", 1, [VECTOR, VECTOR], {**NORM, "dims": 1}),
     ("layer_norm", 1, [None, VECTOR], {**NORM, "dims": 1}),
     ("layer_norm_grad", 2, [VECTOR, "rows", "rows"], {**NORM, "dims": 1}),
+    ("softmax", 1, [], {}),
+    ("softmax_grad", 2, [], {}),
+    ("log_softmax", 1, [], {}),
+    ("softmax_cross_entropy", 2, [], {}),
 ]
 
 
@@ -59,6 +63,16 @@ def test_pool(pads):
             np.testing.assert_array_equal(outputs[op][i], run(op, inputs, attrs)[0][0])
         alone = run("average_pool_grad", [b], {**attrs, "size": [64, 64]})[0][0]
         np.testing.assert_array_equal(outputs["average_pool_grad"][i], alone)
+
+
+def test_cross_entropy_gradients():
+    logits, target = rows(0), rows(1)
+    dy = np.random.default_rng(9).uniform(0.5, 2, ROWS).astype("float32")
+    labels = np.random.default_rng(8).integers(0, WIDTH, ROWS)
+    for op, labelled in (("softmax_cross_entropy_grad", target), ("sparse_softmax_cross_entropy_grad", labels)):
+        (dx,) = run(op, [dy, logits, labelled], {})
+        part = slice(ROWS - 500, ROWS)
+        np.testing.assert_array_equal(dx[part], run(op, [dy[part], logits[part], labelled[part]], {})[0])
 
 
 def test_batch_norm():

@@ -53,6 +53,13 @@ KCORE_INLINE T load(const T* x, std::int64_t i) {
   return x[i];
 }
 
+// Fetches what will be load(x + ahead, i), maybe past the end of x: the row after this one, while this one is computed.
+template <class T>
+KCORE_INLINE void fetch(const T* x, Start i, std::int64_t ahead) {
+  __builtin_prefetch(x + i.at + ahead);
+}
+template <class T>
+KCORE_INLINE void fetch(const T*, std::int64_t, std::int64_t) {}
 template <class T>
 KCORE_INLINE void store(T* y, Lanes<T> v) {
   *reinterpret_cast<typename LaneTypes<T>::Memory*>(y) = v;
@@ -155,6 +162,36 @@ KCORE_INLINE void row_values(std::int64_t n, T* y, bool stream, const Value& val
     for (; i + L <= n; i += L) store(y + i, value(Start{i}));
   }
   for (; i < n; ++i) y[i] = value(i);
+}
+
+// What is computed for neighbouring columns at once: V vectors of them, or one column for V = 0.
+template <class T, int V>
+struct Tile {
+  using Value = Lanes<T>;
+  using Index = typename LaneTypes<T>::Mask;
+  static constexpr int kCount = V;
+  KCORE_INLINE static Value get(const T* x, int v) { return load(x, Start{v * kLaneCount<T>}); }
+  KCORE_INLINE static void put(T* y, int v, Value value, bool stream) {
+    stream ? store_around(y + v * kLaneCount<T>, value) : store(y + v * kLaneCount<T>, value);
+  }
+};
+template <class T>
+struct Tile<T, 0> {
+  using Value = T;
+  using Index = std::int64_t;
+  static constexpr int kCount = 1;
+  KCORE_INLINE static Value get(const T* x, int) { return *x; }
+  KCORE_INLINE static void put(T* y, int, Value value, bool) { *y = value; }
+};
+
+// Calls body.operator()<V>(first column) for all columns, in tiles of V vectors.
+template <class T, class Body>
+KCORE_INLINE void for_tiles(std::int64_t columns, const Body& body) {
+  constexpr int L = kLaneCount<T>;
+  std::int64_t c = 0;
+  for (; c + 4 * L <= columns; c += 4 * L) body.template operator()<4>(c);
+  for (; c + L <= columns; c += L) body.template operator()<1>(c);
+  for (; c < columns; ++c) body.template operator()<0>(c);
 }
 
 }  // namespace

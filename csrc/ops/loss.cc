@@ -10,7 +10,7 @@
 namespace kcore::ops {
 namespace {
 
-constexpr std::int64_t kGrain = 1 << 13;  // elements of one block
+constexpr std::int64_t kGrain = 1 << 15;  // elements of one block
 
 template <class T>
 const kernels::LossTable<T>& table();

@@ -68,7 +68,7 @@ def probabilities(*shape):
 
 
 CASES = []
-for shape in ((6, 5), (2, 3, 4), (3, 150), (7,), (5, 1)):
+for shape in ((6, 5), (2, 3, 4), (3, 150), (7,), (5, 1), (70, 24), (130, 10)):
     x, p, dy = normal(*shape) * 3, probabilities(*shape), normal(*shape[:-1], key="dy")
     t = softmax(normal(*shape, key="target"))
     labels = integers(0, shape[-1], *shape[:-1])

@@ -39,6 +39,9 @@ for shape, axis in (
     ((3, 200), 1),
     ((130, 70), 0),
     ((7,), 0),
+    ((70, 23), -1),
+    ((66, 24), -1),
+    ((2, 20, 100), 1),
 ):
     x, dy, attrs = normal(*shape) * 3, normal(*shape, key="dy"), {"axis": axis}
     CASES += [

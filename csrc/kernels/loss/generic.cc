@@ -52,6 +52,7 @@ void softmax(const T* x, const T* target, std::int64_t rows, std::int64_t n, T* 
     double sums[3];  // of the exponentials, the targets, and the targets times the logits
     row_sums<T>(n, sums, [=](auto i, auto& s) {
       const auto d = load(x, i) - top, t = load(target, i);
+      fetch(x, i, n), fetch(target, i, n);
       s[0] += exp_below<T>(d);
       s[1] += t;
       s[2] += weighted(t, d);
@@ -82,6 +83,7 @@ void softmax_grad(const T* dy, const T* x, const T* target, std::int64_t rows, s
     double sums[2];
     row_sums<T>(n, sums, [=](auto i, auto& s) {
       const auto v = exp_below<T>(load(x, i) - top);
+      fetch(x, i, n), fetch(target, i, n);
       put(e, i, v);
       s[0] += v;
       s[1] += load(target, i);

@@ -43,36 +43,6 @@ KCORE_INLINE void for_window(const PoolShape& s, const Window& w, T* x, const Bo
     }
 }
 
-// V vectors of channels, or one channel for V = 0.
-template <class T, int V>
-struct Tile {
-  using Value = Lanes<T>;
-  using Index = typename LaneTypes<T>::Mask;
-  static constexpr int kCount = V;
-  KCORE_INLINE static Value get(const T* x, int v) { return load(x, Start{v * kLaneCount<T>}); }
-  KCORE_INLINE static void put(T* y, int v, Value value, bool stream) {
-    stream ? store_around(y + v * kLaneCount<T>, value) : store(y + v * kLaneCount<T>, value);
-  }
-};
-template <class T>
-struct Tile<T, 0> {
-  using Value = T;
-  using Index = std::int64_t;
-  static constexpr int kCount = 1;
-  KCORE_INLINE static Value get(const T* x, int) { return *x; }
-  KCORE_INLINE static void put(T* y, int, Value value, bool) { *y = value; }
-};
-
-// Calls body.operator()<V>(first channel) for all channels, in tiles of V vectors.
-template <class T, class Body>
-KCORE_INLINE void for_tiles(std::int64_t channels, const Body& body) {
-  constexpr int L = kLaneCount<T>;
-  std::int64_t c = 0;
-  for (; c + 4 * L <= channels; c += 4 * L) body.template operator()<4>(c);
-  for (; c + L <= channels; c += L) body.template operator()<1>(c);
-  for (; c < channels; ++c) body.template operator()<0>(c);
-}
-
 // Whether all vectors of an array that begins at y are where streaming stores may go.
 template <class T>
 KCORE_INLINE bool streamable(const PoolShape& s, const T* y) {

@@ -1,4 +1,4 @@
-// Softmax down columns: lanes are columns.
+// Softmax down columns: lanes are columns, in tiles whose sums stay in registers.
 #pragma once
 
 #include "kernels/softmax/rows.h"
@@ -8,77 +8,102 @@ namespace {
 
 constexpr std::int64_t kFlush = 64;  // terms of a sum that are added up before they go to the total
 
-// For each vector of columns, then each column left over: body(column), a Start or an index.
-template <class T, class Body>
-KCORE_INLINE void for_columns(std::int64_t width, const Body& body) {
-  std::int64_t c = 0;
-  for (; c + kLaneCount<T> <= width; c += kLaneCount<T>) body(Start{c});
-  for (; c < width; ++c) body(c);
+// What is known of the columns of a tile.
+template <class T, int V>
+struct Column {
+  using Of = Tile<T, V>;
+  typename Of::Value of[Of::kCount] = {};
+};
+
+template <class T, int V>
+KCORE_INLINE Column<T, V> column_max(const T* x, std::int64_t n, std::int64_t stride) {
+  using Of = Tile<T, V>;
+  Column<T, V> top;
+  for (auto& t : top.of) t -= static_cast<T>(__builtin_inf());
+  for (std::int64_t i = 0; i < n; ++i, x += stride)
+#pragma GCC unroll 4
+    for (int v = 0; v < Of::kCount; ++v) {
+      const auto value = Of::get(x, v);
+      top.of[v] = value > top.of[v] ? value : top.of[v];
+    }
+  return top;
 }
 
-// Sum of value(first element of a row) over n rows.
-template <class T, class Value>
-KCORE_INLINE auto column_sum(std::int64_t n, std::int64_t stride, const Value& value) {
-  decltype(value(std::int64_t{0})) total = {};
+// Sums of value(first element of a row, v) over n rows.
+template <class T, int V, class Value>
+KCORE_INLINE Column<T, V> column_sum(std::int64_t n, std::int64_t stride, const Value& value) {
+  Column<T, V> total;
   for (std::int64_t begin = 0; begin < n; begin += kFlush) {
     const std::int64_t end = n - begin < kFlush ? n : begin + kFlush;
-    decltype(value(std::int64_t{0})) part = {};
-    for (std::int64_t i = begin; i < end; ++i) part += value(i * stride);
-    total += part;
+    Column<T, V> part;
+    for (std::int64_t i = begin; i < end; ++i)
+#pragma GCC unroll 4
+      for (int v = 0; v < Tile<T, V>::kCount; ++v) part.of[v] += value(i * stride, v);
+    for (int v = 0; v < Tile<T, V>::kCount; ++v) total.of[v] += part.of[v];
   }
   return total;
 }
 
-template <class T, class Column>
-KCORE_INLINE auto column_max(const T* x, std::int64_t n, std::int64_t stride, Column c) {
-  auto top = load(x, c);
-  top = top == top ? top : top - top - static_cast<T>(__builtin_inf());  // NaNs are left out
-  for (std::int64_t i = 0; i < n; ++i) {
-    const auto v = load(x + i * stride, c);
-    top = v > top ? v : top;
-  }
-  return top;
+// y = value(first element of a row, v) in n rows.
+template <class T, int V, class Value>
+KCORE_INLINE void column_values(std::int64_t n, std::int64_t stride, T* y, const Value& value) {
+  for (std::int64_t at = 0; at < n * stride; at += stride)
+#pragma GCC unroll 4
+    for (int v = 0; v < Tile<T, V>::kCount; ++v) Tile<T, V>::put(y + at, v, value(at, v), false);
 }
 
 template <class T>
-void columns(const T* x, std::int64_t n, std::int64_t width, std::int64_t stride, T* y) {
-  for_columns<T>(width, [=](auto c) {
-    const auto top = column_max(x, n, stride, c);
-    const auto sum = column_sum<T>(n, stride, [=](std::int64_t at) {
-      const auto e = exp_below<T>(load(x + at, c) - top);
-      put(y + at, c, e);
+void columns(const T* x_, std::int64_t n, std::int64_t width, std::int64_t stride, T* y_) {
+  for_tiles<T>(width, [=]<int V>(std::int64_t c) {
+    using Of = Tile<T, V>;
+    const T* x = x_ + c;
+    T* y = y_ + c;
+    const auto top = column_max<T, V>(x, n, stride);
+    auto sum = column_sum<T, V>(n, stride, [&](std::int64_t at, int v) {
+      const auto e = exp_below<T>(Of::get(x + at, v) - top.of[v]);
+      Of::put(y + at, v, e, false);
       return e;
     });
-    const auto scale = T(1) / sum;
-    for (std::int64_t i = 0; i < n; ++i) put(y + i * stride, c, load(y + i * stride, c) * scale);
+    for (auto& s : sum.of) s = T(1) / s;
+    column_values<T, V>(n, stride, y, [&](std::int64_t at, int v) { return Of::get(y + at, v) * sum.of[v]; });
   });
 }
 
 template <class T>
-void log_columns(const T* x, std::int64_t n, std::int64_t width, std::int64_t stride, T* y) {
-  for_columns<T>(width, [=](auto c) {
-    const auto top = column_max(x, n, stride, c);
-    const auto sum =
-        log_each<T>(column_sum<T>(n, stride, [=](std::int64_t at) { return exp_below<T>(load(x + at, c) - top); }));
-    for (std::int64_t i = 0; i < n; ++i) put(y + i * stride, c, (load(x + i * stride, c) - top) - sum);
+void log_columns(const T* x_, std::int64_t n, std::int64_t width, std::int64_t stride, T* y) {
+  for_tiles<T>(width, [=]<int V>(std::int64_t c) {
+    using Of = Tile<T, V>;
+    const T* x = x_ + c;
+    const auto top = column_max<T, V>(x, n, stride);
+    auto sum = column_sum<T, V>(n, stride,
+                                [&](std::int64_t at, int v) { return exp_below<T>(Of::get(x + at, v) - top.of[v]); });
+    for (auto& s : sum.of) s = log_each<T>(s);
+    column_values<T, V>(n, stride, y + c,
+                        [&](std::int64_t at, int v) { return (Of::get(x + at, v) - top.of[v]) - sum.of[v]; });
   });
 }
 
 template <class T>
-void grad_columns(const T* dy, const T* y, std::int64_t n, std::int64_t width, std::int64_t stride, T* dx) {
-  for_columns<T>(width, [=](auto c) {
-    const auto dot = column_sum<T>(n, stride, [=](std::int64_t at) { return load(dy + at, c) * load(y + at, c); });
-    for (std::int64_t at = 0; at < n * stride; at += stride)
-      put(dx + at, c, load(y + at, c) * (load(dy + at, c) - dot));
+void grad_columns(const T* dy_, const T* y_, std::int64_t n, std::int64_t width, std::int64_t stride, T* dx) {
+  for_tiles<T>(width, [=]<int V>(std::int64_t c) {
+    using Of = Tile<T, V>;
+    const T *dy = dy_ + c, *y = y_ + c;
+    const auto dot =
+        column_sum<T, V>(n, stride, [=](std::int64_t at, int v) { return Of::get(dy + at, v) * Of::get(y + at, v); });
+    column_values<T, V>(n, stride, dx + c,
+                        [&](std::int64_t at, int v) { return Of::get(y + at, v) * (Of::get(dy + at, v) - dot.of[v]); });
   });
 }
 
 template <class T>
-void log_grad_columns(const T* dy, const T* y, std::int64_t n, std::int64_t width, std::int64_t stride, T* dx) {
-  for_columns<T>(width, [=](auto c) {
-    const auto sum = column_sum<T>(n, stride, [=](std::int64_t at) { return load(dy + at, c); });
-    for (std::int64_t at = 0; at < n * stride; at += stride)
-      put(dx + at, c, load(dy + at, c) - exp_below<T>(load(y + at, c)) * sum);
+void log_grad_columns(const T* dy_, const T* y_, std::int64_t n, std::int64_t width, std::int64_t stride, T* dx) {
+  for_tiles<T>(width, [=]<int V>(std::int64_t c) {
+    using Of = Tile<T, V>;
+    const T *dy = dy_ + c, *y = y_ + c;
+    const auto sum = column_sum<T, V>(n, stride, [=](std::int64_t at, int v) { return Of::get(dy + at, v); });
+    column_values<T, V>(n, stride, dx + c, [&](std::int64_t at, int v) {
+      return Of::get(dy + at, v) - exp_below<T>(Of::get(y + at, v)) * sum.of[v];
+    });
   });
 }
 

@@ -64,13 +64,17 @@ template <class T>
 KCORE_INLINE double exp_sum(const T* x, std::int64_t n, T top, T* e) {
   double sum[1];
   if (e) {
-    row_sums<T>(n, sum, [x, top, e](auto i, auto& s) {
+    row_sums<T>(n, sum, [x, top, e, n](auto i, auto& s) {
       const auto v = exp_below<T>(load(x, i) - top);
+      fetch(x, i, n);
       put(e, i, v);
       s[0] += v;
     });
   } else {
-    row_sums<T>(n, sum, [x, top](auto i, auto& s) { s[0] += exp_below<T>(load(x, i) - top); });
+    row_sums<T>(n, sum, [x, top, n](auto i, auto& s) {
+      fetch(x, i, n);
+      s[0] += exp_below<T>(load(x, i) - top);
+    });
   }
   return sum[0];
 }
