@@ -1,6 +1,6 @@
 """Tables of a run, for the terminal and as Markdown.
 
-A run is a dict: `machine` (see machine.py), `flops` and `bandwidth` of the machine, and `rows`, a list of dicts with name,
+A run is a dict: `machine` (see machine.py), `flops` and `bandwidth` of the machine, `seconds` for each side, and `rows`, a list of dicts with name,
 family, title, sizes, source, flops, bytes, bandwidth, floor (seconds), bound, and times, which gives quartiles
 and the number of rounds for each opponent.
 """
@@ -101,9 +101,11 @@ def caption(run: dict[str, Any]) -> str:
     sizes = ", ".join(f"{name} {size} KB" for name, size in m["caches"].items())
     versions = ", ".join(f"{package} {version}" for package, version in m["versions"].items())
     settings = "".join(f", {k}={v}" for k, v in m["settings"].items())
+    rounds = min((t["rounds"] for row in run["rows"] for t in row["times"].values()), default=0)
     return (
         f"{m['cpu']} ({m['instructions']}; {sizes}), {m['threads']} threads, kernels for {m['isa']}; {versions}, "
-        f"Python {m['python']}{settings}{limits}. {m['date'][:10]}."
+        f"Python {m['python']}{settings}{limits}; {run['seconds']:g} s for each side of a row, "
+        f"at least {rounds} rounds. {m['date'][:10]}."
     )
 
 
