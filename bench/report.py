@@ -1,8 +1,8 @@
 """Tables of a run, for the terminal and as Markdown.
 
-A run is a dict: `machine` (see machine.py), `flops` and `bandwidth` of the machine, `seconds` for each side, and `rows`, a list of dicts with name,
-family, title, sizes, source, flops, bytes, bandwidth, floor (seconds), bound, and times, which gives quartiles
-and the number of rounds for each opponent.
+A run is a dict: `machine` (see machine.py), `flops` and `bandwidth` of the machine, `seconds` for each side, and `rows`, a
+list of dicts with name, family, title, sizes, source, flops, bytes, bandwidth, floor (seconds), bound, and times, which
+gives quartiles and the number of rounds for each opponent.
 """
 
 from __future__ import annotations
