@@ -2,7 +2,6 @@
 #include "kernels/conv/conv.h"
 
 #include <algorithm>
-#include <numeric>
 #include <vector>
 
 #include "ops/activation.h"
@@ -60,13 +59,9 @@ void forward(const ConvShape& s, Run& c, const Epilogue<T>& epilogue) {
   T* const y = c.output<T>(0);
   const TapOffsets offsets(s);
   const std::int64_t gc = s.group_channels(), gf = s.group_filters();
-  if (s.depthwise()) {
-    auto patches = input_patches(s, x, offsets);
-    patches.channels = s.channels;
-    std::vector<std::int64_t> rows(static_cast<std::size_t>(s.taps()));
-    std::iota(rows.begin(), rows.end(), 0);
-    return run_tasks({depthwise_forward(patches, s.batch, gf, kernel, rows, output_positions(s, y), epilogue)});
-  }
+  if (s.depthwise())
+    return run_tasks({depthwise_product(input_patches(s, x, offsets), s.batch, s.groups, gf, kernel,
+                                        output_positions(s, y), epilogue)});
   const kernels::GemmKernel& gemm = choose_gemm<T>(c, s.positions(), gf, s.taps() * gc);
   if (!s.pointwise() && gemm.arithmetic == Arithmetic::fma) {
     const auto pack = [&](std::int64_t g, std::int64_t k, std::int64_t k0, std::int64_t k1, T* to) {
@@ -118,6 +113,25 @@ std::vector<Phase> phases_of(const ConvAxis& a) {
   return phases;
 }
 
+// The kernel of a phase's gradient in the order of a depthwise product: rows are (tap, filter of a group), columns the
+// channels of all groups.
+template <class T>
+const T* flipped_groups(const ConvShape& s, const Phase* const (&phase)[3], const T* kernel, Run& c) {
+  const std::int64_t gc = s.group_channels(), gf = s.group_filters();
+  const std::size_t taps = phase[0]->taps.size() * phase[1]->taps.size() * phase[2]->taps.size();
+  T* const flipped = c.scratch<T>(static_cast<std::int64_t>(taps) * gf * s.channels + 1);
+  T* to = flipped;
+  for (std::int64_t d : phase[0]->taps)
+    for (std::int64_t h : phase[1]->taps)
+      for (std::int64_t w : phase[2]->taps) {
+        const T* const tap = kernel + ((d * s.axis[1].kernel + h) * s.axis[2].kernel + w) * gc * s.filters;
+        for (std::int64_t j = 0; j < gf; ++j)
+          for (std::int64_t g = 0; g < s.groups; ++g)
+            for (std::int64_t i = 0; i < gc; ++i) *to++ = tap[i * s.filters + g * gf + j];
+      }
+  return flipped;
+}
+
 // Adds the tasks of a phase, or runs it at once.
 template <class T>
 void input_grad_of_phase(const ConvShape& s, const Phase* const (&phase)[3], Run& c, std::vector<ConvTasks>& tasks) {
@@ -141,14 +155,9 @@ void input_grad_of_phase(const ConvShape& s, const Phase* const (&phase)[3], Run
     taps *= count;
     rows *= p.count;
   }
-  if (s.depthwise()) {
-    patches.channels = s.filters;
-    std::vector<std::int64_t> kernel_rows;
-    for (std::int64_t d : phase[0]->taps)
-      for (std::int64_t h : phase[1]->taps)
-        for (std::int64_t w : phase[2]->taps) kernel_rows.push_back((d * s.axis[1].kernel + h) * s.axis[2].kernel + w);
-    return tasks.push_back(depthwise_input_grad(patches, s.batch, gf, kernel, kernel_rows, dx));
-  }
+  if (s.depthwise())
+    return tasks.push_back(
+        depthwise_product(patches, s.batch, s.groups, gc, flipped_groups(s, phase, kernel, c), dx, {}));
   const kernels::GemmKernel& gemm = choose_gemm<T>(c, rows, gc, taps * gf);
   if (gemm.arithmetic == Arithmetic::fma) {
     const auto pack = [&](std::int64_t g, std::int64_t k, std::int64_t k0, std::int64_t k1, T* to) {
@@ -198,11 +207,9 @@ void kernel_grad(const ConvShape& s, Run& c) {
   const T *const x = c.input<T>(0), *const dy = c.input<T>(1);
   const TapOffsets offsets(s);
   const std::int64_t gc = s.group_channels(), gf = s.group_filters();
-  if (s.depthwise()) {
-    auto patches = input_patches(s, x, offsets);
-    patches.channels = s.channels;
-    return depthwise_kernel_grad(c, patches, s.batch, gf, output_positions(s, dy), c.output<T>(0));
-  }
+  if (s.depthwise())
+    return depthwise_kernel_grad(c, input_patches(s, x, offsets), s.batch, s.groups, gf, output_positions(s, dy),
+                                 c.output<T>(0));
   const kernels::GemmKernel& gemm = choose_gemm<T>(c, s.taps() * gc, gf, s.positions());
   if (!s.pointwise() && gemm.arithmetic == Arithmetic::fma)
     return direct_kernel_grad<T>(c, input_patches(s, x, offsets), s.batch, s.groups, gf, output_positions(s, dy),

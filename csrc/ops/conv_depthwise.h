@@ -1,4 +1,5 @@
-// How the work of depthwise convolutions is split: boxes of positions by chunks of channels.
+// How the work of depthwise convolutions, and others in groups of few channels, is split: boxes of positions by chunks
+// of groups.
 #pragma once
 
 #include <memory>
@@ -19,113 +20,98 @@ const kernels::DepthwiseKernels<T>& depthwise_kernels() {
   }
 }
 
-// The cut of a depthwise convolution or gradient whose patches have `channels` channels, each widened to `repeat`.
-struct DepthwisePlan {
-  // Filters of a chunk: a pixel of its slab is four cache lines.
+// The cut of a convolution in groups of few channels: `in` channels and `out` filters each.
+class DepthwisePlan {
+ public:
+  DepthwisePlan(const kernels::PatchAxis (&axis)[3], std::int64_t images, std::int64_t groups, std::int64_t in,
+                std::int64_t out, std::int64_t pixel_stride)
+      : groups_(std::min(groups, std::max<std::int64_t>(kChunk / out, 1))),
+        chunks_((groups + groups_ - 1) / groups_),
+        all_groups_(groups),
+        spread_{in, out, kernels::kDepthwiseRound * ((groups_ * out - 1) / kernels::kDepthwiseRound + 1)},
+        boxes_(axis, images, in * spread_.width, pixel_stride, 512,
+               spread_.any() || groups * out % kernels::kDepthwiseRound != 0),
+        slab_(boxes_.slab) {
+    const std::int64_t taps = axis[0].taps * axis[1].taps * axis[2].taps;
+    for (std::int64_t t = 0; t < taps; ++t)
+      for (std::int64_t c = 0; c < in; ++c) taps_.push_back(boxes_.slab.taps[t] + c * spread_.width);
+    slab_.taps = taps_.data();
+    slab_.runs = taps * in;
+  }
+  DepthwisePlan(const DepthwisePlan&) = delete;  // the slab points at taps_
+
+  const kernels::Slab& slab() const { return slab_; }
+  const kernels::Spread& spread() const { return spread_; }
+  const ConvBoxes& boxes() const { return boxes_; }
+  std::int64_t chunks() const { return chunks_; }
+  std::int64_t first_group(std::int64_t chunk) const { return chunk * groups_; }
+  std::int64_t groups(std::int64_t chunk) const { return std::min(groups_, all_groups_ - first_group(chunk)); }
+
+  std::size_t scratch_elements() const {
+    return static_cast<std::size_t>(slab_.elements + kernels::kDepthwiseRound + slab_.runs * spread_.width);
+  }
+  // Nanoseconds of a task, roughly.
+  double cost() const {
+    return 0.01 * static_cast<double>(boxes_.positions() * spread_.width * (slab_.runs + 4 * spread_.channels));
+  }
+
+ private:
+  // Filters of a chunk: four cache lines of each channel of a group.
   static constexpr std::int64_t kChunk = 64;
 
-  std::int64_t chunk, chunks;  // channels
-  ConvBoxes boxes;
-  std::size_t scratch_elements;
-  double cost;  // nanoseconds of a task, roughly
-
-  DepthwisePlan(const kernels::PatchAxis (&axis)[3], std::int64_t images, std::int64_t channels, std::int64_t repeat,
-                std::int64_t unit, std::int64_t pixel_stride)
-      : chunk(std::min(channels, std::max<std::int64_t>(kChunk / repeat / unit, 1) * unit)),
-        chunks((channels + chunk - 1) / chunk),
-        boxes(axis, images, width(repeat), pixel_stride, 512, repeat > 1 || channels % kernels::kDepthwiseRound != 0) {
-    const std::int64_t taps = axis[0].taps * axis[1].taps * axis[2].taps;
-    scratch_elements = static_cast<std::size_t>(boxes.slab.elements + kernels::kDepthwiseRound +
-                                                (taps + kernels::kDepthwiseRound) * width(repeat));
-    cost = 0.01 * static_cast<double>(boxes.positions() * width(repeat) * (taps + 4));
-  }
-
-  std::int64_t width(std::int64_t repeat) const {
-    return (chunk * repeat + kernels::kDepthwiseRound - 1) / kernels::kDepthwiseRound * kernels::kDepthwiseRound;
-  }
-  std::int64_t tasks() const { return boxes.size() * chunks; }
+  std::int64_t groups_, chunks_, all_groups_;  // groups of a chunk; chunks
+  kernels::Spread spread_;
+  ConvBoxes boxes_;
+  kernels::Slab slab_;
+  std::vector<std::int64_t> taps_;
 };
 
-// Calls body(first channel, channels, box, slab, scratch) in each task.
-template <class T, class Body>
-ConvTasks chunk_tasks(std::shared_ptr<const DepthwisePlan> plan, std::int64_t channels, const Body& body) {
-  return {plan->tasks(), plan->cost, plan->scratch_elements * sizeof(T), [=](std::int64_t i, void* scratch) {
-            const std::int64_t c = i % plan->chunks * plan->chunk;
-            body(c, std::min(plan->chunk, channels - c), plan->boxes[i / plan->chunks], plan->boxes.slab, scratch);
-          }};
+// y (positions, groups * out) = epilogue(x with kernel ((taps, in), groups * out)); x.channels are those of a group.
+// The kernel must live until the tasks have run.
+template <class T>
+ConvTasks depthwise_product(const kernels::Patches<T>& x, std::int64_t images, std::int64_t groups, std::int64_t out,
+                            const T* kernel, const kernels::Positions<T>& y, const kernels::Epilogue<T>& epilogue) {
+  const auto plan = std::make_shared<DepthwisePlan>(x.axis, images, groups, x.channels, out, x.pixel_stride);
+  const auto run = [=](std::int64_t i, void* scratch) {
+    const std::int64_t chunk = i % plan->chunks(), first = plan->first_group(chunk), f = first * out;
+    auto x_c = x;
+    auto y_c = y;
+    auto epilogue_c = epilogue;
+    epilogue_c.ld_residual = 1;  // rows of y are named by their distance from its first element
+    x_c.image += first * x.channels, x_c.channels = plan->groups(chunk) * x.channels, y_c.data += f;
+    if (epilogue.bias) epilogue_c.bias += f;
+    if (epilogue.residual) epilogue_c.residual += f;
+    depthwise_kernels<T>().product(x_c, plan->slab(), plan->spread(), kernel + f, groups * out, y_c,
+                                   plan->boxes()[i / plan->chunks()], epilogue_c, scratch);
+  };
+  return {plan->boxes().size() * plan->chunks(), plan->cost(), plan->scratch_elements() * sizeof(T), run};
 }
 
-// y (positions, x.channels * multiplier) = epilogue(x with kernel (taps, channels * multiplier)).
+// dkernel ((taps, in), groups * out); x.channels are those of a group.
 template <class T>
-ConvTasks depthwise_forward(const kernels::Patches<T>& x, std::int64_t images, std::int64_t multiplier, const T* kernel,
-                            const std::vector<std::int64_t>& rows, const kernels::Positions<T>& y,
-                            const kernels::Epilogue<T>& epilogue) {
-  const std::int64_t filters = x.channels * multiplier;
-  const auto plan = std::make_shared<DepthwisePlan>(x.axis, images, x.channels, multiplier, 1, x.pixel_stride);
-  return chunk_tasks<T>(
-      plan, x.channels,
-      [=](std::int64_t c, std::int64_t count, const kernels::Box& box, const kernels::Slab& slab, void* scratch) {
-        auto x_c = x;
-        auto y_c = y;
-        auto epilogue_c = epilogue;
-        epilogue_c.ld_residual = 1;  // rows of y are named by their distance from its first element
-        const std::int64_t f = c * multiplier;
-        x_c.image += c, x_c.channels = count, y_c.data += f;
-        if (epilogue.bias) epilogue_c.bias += f;
-        if (epilogue.residual) epilogue_c.residual += f;
-        depthwise_kernels<T>().forward(x_c, slab, multiplier, kernel + f, filters, rows.data(), y_c, box, epilogue_c,
-                                       scratch);
-      });
-}
-
-// dx (positions, dy.channels / multiplier) from patches of dy.
-template <class T>
-ConvTasks depthwise_input_grad(const kernels::Patches<T>& dy, std::int64_t images, std::int64_t multiplier,
-                               const T* kernel, const std::vector<std::int64_t>& rows,
-                               const kernels::Positions<T>& dx) {
-  const std::int64_t filters = dy.channels;
-  const auto plan = std::make_shared<DepthwisePlan>(dy.axis, images, filters, 1, multiplier, dy.pixel_stride);
-  return chunk_tasks<T>(
-      plan, filters,
-      [=](std::int64_t f, std::int64_t count, const kernels::Box& box, const kernels::Slab& slab, void* scratch) {
-        auto dy_f = dy;
-        auto dx_f = dx;
-        dy_f.image += f, dy_f.channels = count, dx_f.data += f / multiplier;
-        depthwise_kernels<T>().input_grad(dy_f, slab, multiplier, kernel + f, filters, rows.data(), dx_f, box, scratch);
-      });
-}
-
-// dkernel (taps, x.channels * multiplier).
-template <class T>
-void depthwise_kernel_grad(Run& c, kernels::Patches<T> x, std::int64_t images, std::int64_t multiplier,
-                           const kernels::Positions<const T>& dy, T* dkernel) {
-  const std::int64_t channels = x.channels, filters = channels * multiplier;
-  const std::int64_t taps = x.axis[0].taps * x.axis[1].taps * x.axis[2].taps, size = taps * filters;
-  const DepthwisePlan plan(x.axis, images, channels, multiplier, 1, x.pixel_stride);
-  if (plan.boxes.size() == 0) return std::fill(dkernel, dkernel + size, T(0));
+void depthwise_kernel_grad(Run& c, const kernels::Patches<T>& x, std::int64_t images, std::int64_t groups,
+                           std::int64_t out, const kernels::Positions<const T>& dy, T* dkernel) {
+  const DepthwisePlan plan(x.axis, images, groups, x.channels, out, x.pixel_stride);
+  const std::int64_t rows = plan.slab().runs, filters = groups * out, size = rows * filters;
+  const std::int64_t boxes = plan.boxes().size();
+  if (boxes == 0) return std::fill(dkernel, dkernel + size, T(0));
   // Boxes in at most 16 parts, whose results are added in order.
-  const std::int64_t wanted = std::min<std::int64_t>(std::max<std::int64_t>(16 / plan.chunks, 1), plan.boxes.size());
-  const std::int64_t per_part = (plan.boxes.size() + wanted - 1) / wanted;
-  const std::int64_t parts = (plan.boxes.size() + per_part - 1) / per_part;
+  const std::int64_t wanted = std::min<std::int64_t>(std::max<std::int64_t>(16 / plan.chunks(), 1), boxes);
+  const std::int64_t per_part = (boxes + wanted - 1) / wanted, parts = (boxes + per_part - 1) / per_part;
   T* const partial = parts > 1 ? c.scratch<T>(parts * size) : dkernel;
-  parallel_ranges(parts * plan.chunks, grain_for(plan.cost * static_cast<double>(per_part)),
-                  [&](std::int64_t begin, std::int64_t end) {
-                    void* const scratch = thread_scratch(plan.scratch_elements * sizeof(T));
-                    for (std::int64_t i = begin; i < end; ++i) {
-                      const std::int64_t first = i % plan.chunks * plan.chunk, part = i / plan.chunks;
-                      auto x_c = x;
-                      auto dy_c = dy;
-                      x_c.image += first, x_c.channels = std::min(plan.chunk, channels - first);
-                      dy_c.data += first * multiplier;
-                      for (std::int64_t b = part * per_part; b < std::min(plan.boxes.size(), (part + 1) * per_part);
-                           ++b)
-                        depthwise_kernels<T>().kernel_grad(x_c, plan.boxes.slab, multiplier, dy_c,
-                                                           partial + part * size + first * multiplier, filters,
-                                                           plan.boxes[b], b > part * per_part, scratch);
-                    }
-                  });
+  const auto run = [&](std::int64_t i, void* scratch) {
+    const std::int64_t chunk = i % plan.chunks(), first = plan.first_group(chunk), part = i / plan.chunks();
+    auto x_c = x;
+    auto dy_c = dy;
+    x_c.image += first * x.channels, x_c.channels = plan.groups(chunk) * x.channels, dy_c.data += first * out;
+    for (std::int64_t b = part * per_part; b < std::min(boxes, (part + 1) * per_part); ++b)
+      depthwise_kernels<T>().kernel_grad(x_c, plan.slab(), plan.spread(), dy_c, partial + part * size + first * out,
+                                         filters, plan.boxes()[b], b > part * per_part, scratch);
+  };
+  run_tasks(
+      {{parts * plan.chunks(), plan.cost() * static_cast<double>(per_part), plan.scratch_elements() * sizeof(T), run}});
   if (parts > 1)
-    gemm_kernels<T>().combine(partial, parts, size, filters, dkernel, filters, {0, taps, 0, filters, 0, 0}, {});
+    gemm_kernels<T>().combine(partial, parts, size, filters, dkernel, filters, {0, rows, 0, filters, 0, 0}, {});
 }
 
 }  // namespace kcore::ops

@@ -24,8 +24,8 @@ struct ConvShape {
   std::int64_t positions() const { return batch * axis[0].out * axis[1].out * axis[2].out; }
   // A plain product of matrices: each position sees its own pixel alone.
   bool pointwise() const;
-  // Every channel has filters of its own.
-  bool depthwise() const { return groups > 1 && groups == channels; }
+  // Groups that would fill few lanes of a vector: computed as depthwise ones.
+  bool depthwise() const { return groups > 1 && group_channels() <= 8 && group_filters() <= 8 && channels > 0; }
 
   Shape x_shape() const;
   Shape y_shape() const;

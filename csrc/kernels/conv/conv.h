@@ -72,6 +72,15 @@ struct Slab {
   std::int64_t runs, run, run_taps;
 };
 
+// A slab whose pixels hold a vector of filters for each channel of a group: lane f of vector c is the channel c of the
+// group of filter f, and `width` elements from lane f of vector c - 1.
+struct Spread {
+  std::int64_t channels = 1, filters = 1;  // of a group
+  std::int64_t width = 0;
+
+  bool any() const { return channels > 1 || filters > 1; }
+};
+
 // A share of a kernel's gradient: row (t, c) is at data + t * tap_stride + c * channel_stride.
 template <class T>
 struct KernelShare {

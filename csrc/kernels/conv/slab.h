@@ -1,6 +1,8 @@
 // Filling a slab: the pixels that a box of positions sees, with zeros for those outside the image.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/conv/patches.h"
 
 namespace kcore::kernels::KCORE_ISA {
@@ -11,11 +13,35 @@ void clear(T* to, std::int64_t count) {
   __builtin_memset(to, 0, static_cast<std::size_t>(count) * sizeof(T));
 }
 
-// `pixels` pixels of a row of the image, of which only those at x in [0, extent) exist; x = first + i * step. Each
-// channel is written `repeat` times.
+// The lanes of a pixel in the order of a spread slab.
+template <class T>
+void spread_pixel(T* to, const T* from, std::int64_t channels, const Spread& spread) {
+  constexpr int L = kLanes<T>;
+  using Lane = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
+  typedef Lane Index __attribute__((vector_size(kVectorBytes)));
+  const std::int64_t n = channels / spread.channels * spread.filters;
+  // A vector of whole groups needs no channel beyond as many from that of its first lane.
+  const bool whole = L % spread.filters == 0 && spread.channels <= spread.filters;
+  Index first{};
+  for (int j = 0; j < L; ++j) first[j] = static_cast<Lane>(j / spread.filters * spread.channels);
+  for (std::int64_t f = 0; f < n; f += L) {
+    const std::int64_t base = f / spread.filters * spread.channels, lanes = n - f < L ? n - f : L;
+    if (whole && lanes == L && base + L <= channels) {
+      const Vector<T> x = *reinterpret_cast<const Vector<T>*>(from + base);
+      for (std::int64_t c = 0; c < spread.channels; ++c)
+        *reinterpret_cast<Vector<T>*>(to + c * spread.width + f) = __builtin_shuffle(x, first + static_cast<Lane>(c));
+    } else {
+      for (std::int64_t c = 0; c < spread.channels; ++c)
+        for (std::int64_t j = f; j < f + lanes; ++j)
+          to[c * spread.width + j] = from[j / spread.filters * spread.channels + c];
+    }
+  }
+}
+
+// `pixels` pixels of a row of the image, of which only those at x in [0, extent) exist; x = first + i * step.
 template <class T>
 void copy_row(T* to, std::int64_t to_stride, const T* row, std::int64_t from_stride, std::int64_t channels,
-              std::int64_t repeat, std::int64_t first, std::int64_t step, std::int64_t extent, std::int64_t pixels) {
+              const Spread& spread, std::int64_t first, std::int64_t step, std::int64_t extent, std::int64_t pixels) {
   std::int64_t low = first < 0 ? (-first + step - 1) / step : 0;
   std::int64_t high = first < extent ? (extent - first + step - 1) / step : 0;
   if (high > pixels) high = pixels;
@@ -23,15 +49,14 @@ void copy_row(T* to, std::int64_t to_stride, const T* row, std::int64_t from_str
   clear(to, low * to_stride);
   const T* from = row + (first + low * step) * from_stride;
   T* pixel = to + low * to_stride;
-  if (step == 1 && repeat == 1 && to_stride == channels && from_stride == channels) {
+  if (step == 1 && !spread.any() && to_stride == channels && from_stride == channels) {
     __builtin_memcpy(pixel, from, static_cast<std::size_t>((high - low) * channels) * sizeof(T));
   } else {
     for (std::int64_t i = low; i < high; ++i, from += step * from_stride, pixel += to_stride) {
-      if (repeat == 1) {
-        for (std::int64_t c = 0; c < channels; ++c) pixel[c] = from[c];
+      if (spread.any()) {
+        spread_pixel(pixel, from, channels, spread);
       } else {
-        for (std::int64_t c = 0; c < channels; ++c)
-          for (std::int64_t j = 0; j < repeat; ++j) pixel[c * repeat + j] = from[c];
+        for (std::int64_t c = 0; c < channels; ++c) pixel[c] = from[c];
       }
     }
   }
@@ -39,9 +64,9 @@ void copy_row(T* to, std::int64_t to_stride, const T* row, std::int64_t from_str
 }
 
 // Copies what the box sees to `memory` unless it may stay where it is; returns the first tap of the box's first
-// position. Each channel is copied `repeat` times.
+// position.
 template <class T>
-const T* fill_slab(const Patches<T>& x, const Slab& slab, const Box& box, T* memory, std::int64_t repeat = 1) {
+const T* fill_slab(const Patches<T>& x, const Slab& slab, const Box& box, T* memory, const Spread& spread = {}) {
   const PatchAxis &D = x.axis[0], &H = x.axis[1], &W = x.axis[2];
   std::int64_t first[3], pixels[3];
   for (int i = 0; i < 3; ++i) {
@@ -59,7 +84,7 @@ const T* fill_slab(const Patches<T>& x, const Slab& slab, const Box& box, T* mem
         const std::int64_t d = first[0] + i * slab.source_step[0], h = first[1] + j * slab.source_step[1];
         T* const to = memory + n * slab.image_stride + i * slab.pixel_stride[0] + j * slab.pixel_stride[1];
         if (inside(d, D.extent) && inside(h, H.extent)) {
-          copy_row(to, slab.pixel_stride[2], row_at(box.begin[0] + n, d, h), x.pixel_stride, x.channels, repeat,
+          copy_row(to, slab.pixel_stride[2], row_at(box.begin[0] + n, d, h), x.pixel_stride, x.channels, spread,
                    first[2], slab.source_step[2], W.extent, pixels[2]);
         } else {
           clear(to, pixels[2] * slab.pixel_stride[2]);

@@ -1,9 +1,10 @@
-// Depthwise convolution, where every input channel has filters of its own: vectors along the channels, one box of
-// positions and one chunk of channels at a time. Serial. With few products per element a GEMM would spend its time
+// Convolutions in many groups of few channels, depthwise ones above all: vectors along the filters, one box of
+// positions and one chunk of groups at a time. Serial. A GEMM would fill few lanes of its vectors and spend its time
 // packing.
 //
-//   y[n, p, c * m + j] = sum over taps t of x[n, p * stride + t * dilation - pad, c] kernel[t, c * m + j]
-// where m, the multiplier, is the number of filters of a channel. Boxes and their slabs are those of kernels/conv.
+//   y[n, p, f] = sum over taps t and channels c of f's group of x[n, p * step + offset[t], c] kernel[(t, c), f]
+// Boxes and their slabs are those of kernels/conv. Where a group has more than one channel or filter, the slab is
+// spread, so that every product is one of vectors: a tap is then a pair of a tap and a channel.
 #pragma once
 
 #include "kernels/conv/conv.h"
@@ -14,21 +15,15 @@ namespace kcore::kernels {
 inline constexpr std::int64_t kDepthwiseRound = 16;
 
 // scratch is 64-byte aligned, and holds the slab's elements and kDepthwiseRound more, then the kernel's: taps times the
-// filters rounded up.
+// filters rounded up. slab.taps are slab.runs pairs of a tap and a channel, the order of the kernel's rows.
 template <class T>
 struct DepthwiseKernels {
-  // The filters of the channels of x in a box of positions, with an epilogue whose residual has the layout of y.
-  // kernel: row t is at kernel + t * filter_stride; tap i of x is multiplied with row rows[i].
-  void (*forward)(const Patches<T>& x, const Slab& slab, std::int64_t multiplier, const T* kernel,
-                  std::int64_t filter_stride, const std::int64_t* rows, const Positions<T>& y, const Box& box,
-                  const Epilogue<T>& epilogue, void* scratch);
-  // x from y: the gradient, of which dy has `multiplier` filters for each channel of dx. The scratch also holds the
-  // rounded filters of kDepthwiseRound positions.
-  void (*input_grad)(const Patches<T>& dy, const Slab& slab, std::int64_t multiplier, const T* kernel,
-                     std::int64_t filter_stride, const std::int64_t* rows, const Positions<T>& dx, const Box& box,
-                     void* scratch);
+  // The filters of the groups of x in a box of positions, with an epilogue whose residual has the layout of y.
+  void (*product)(const Patches<T>& x, const Slab& slab, const Spread& spread, const T* kernel,
+                  std::int64_t filter_stride, const Positions<T>& y, const Box& box, const Epilogue<T>& epilogue,
+                  void* scratch);
   // The share of a box in dkernel, set or added.
-  void (*kernel_grad)(const Patches<T>& x, const Slab& slab, std::int64_t multiplier, const Positions<const T>& dy,
+  void (*kernel_grad)(const Patches<T>& x, const Slab& slab, const Spread& spread, const Positions<const T>& dy,
                       T* dkernel, std::int64_t filter_stride, const Box& box, bool add, void* scratch);
 };
 

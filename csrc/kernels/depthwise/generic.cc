@@ -31,11 +31,6 @@ void store_some(T* to, Vector<T> value, std::int64_t count) {
 
 std::int64_t round_up(std::int64_t n) { return (n + kDepthwiseRound - 1) / kDepthwiseRound * kDepthwiseRound; }
 
-template <class T>
-std::int64_t taps_of(const Patches<T>& x) {
-  return x.axis[0].taps * x.axis[1].taps * x.axis[2].taps;
-}
-
 // A position of the slab and the taps to sum.
 template <class T>
 struct Sum {
@@ -79,62 +74,31 @@ template <class T>
 constexpr SumTaps<T> kSumTaps[kPositions] = {sum_taps<T, 1>, sum_taps<T, 2>, sum_taps<T, 3>, sum_taps<T, 4>,
                                              sum_taps<T, 5>, sum_taps<T, 6>, sum_taps<T, 7>, sum_taps<T, 8>};
 
-// Calls body(sum, Q, y) for rows of neighbouring positions of a box, in runs of Q of nearly equal length.
-template <class T, class Body>
-void for_runs(const Patches<T>& x, const Slab& slab, std::int64_t repeat, std::int64_t n, const T* kernel,
-              std::int64_t filter_stride, const std::int64_t* rows, const Positions<T>& y, const Box& box, T* memory,
-              const Body& body) {
+template <class T>
+void product(const Patches<T>& x, const Slab& slab, const Spread& spread, const T* kernel, std::int64_t filter_stride,
+             const Positions<T>& y, const Box& box, const Epilogue<T>& epilogue, void* scratch) {
+  const std::int64_t n = x.channels / spread.channels * spread.filters, width = round_up(n);
+  T* const memory = static_cast<T*>(scratch);
   T* const packed = memory + slab.elements + kDepthwiseRound;
-  const std::int64_t taps = taps_of(x), width = round_up(n);
-  for (std::int64_t t = 0; t < taps; ++t)
-    for (std::int64_t j = 0; j < n; ++j) packed[t * width + j] = kernel[rows[t] * filter_stride + j];
-  const T* const origin = taps > 0 ? fill_slab(x, slab, box, memory, repeat) : memory;
+  for (std::int64_t t = 0; t < slab.runs; ++t)
+    for (std::int64_t j = 0; j < n; ++j) packed[t * width + j] = kernel[t * filter_stride + j];
+  const T* const origin = slab.runs > 0 ? fill_slab(x, slab, box, memory, spread) : memory;
   T* const to = position_at(y, box);
-  const std::int64_t runs = (box.count[3] + kPositions - 1) / kPositions;
+  const std::int64_t parts = (box.count[3] + kPositions - 1) / kPositions;  // of a row, of nearly equal length
   for_rows(box, [&](std::int64_t image, std::int64_t d, std::int64_t h) {
     const T* const from =
         origin + image * slab.image_stride + d * slab.position_stride[0] + h * slab.position_stride[1];
     T* const row = to + image * y.image_stride + d * y.steps[0] + h * y.steps[1];
-    for (std::int64_t i = 0; i < runs; ++i) {
-      const std::int64_t w = i * box.count[3] / runs, count = (i + 1) * box.count[3] / runs - w;
-      body(Sum<T>{from + w * slab.position_stride[2], slab.position_stride[2], packed, width, slab.taps, taps}, count,
-           row + w * y.steps[2]);
+    for (std::int64_t i = 0; i < parts; ++i) {
+      const std::int64_t w = i * box.count[3] / parts, count = (i + 1) * box.count[3] / parts - w;
+      const Sum<T> sum{
+          from + w * slab.position_stride[2], slab.position_stride[2], packed, width, slab.taps, slab.runs};
+      T* at = row + w * y.steps[2];
+      kSumTaps<T>[count - 1](sum, at, y.steps[2], n);
+      if (epilogue.empty()) continue;
+      for (std::int64_t q = 0; q < count; ++q, at += y.steps[2]) finish_row(epilogue, at, at - y.data, 0, n);
     }
   });
-}
-
-template <class T>
-void forward(const Patches<T>& x, const Slab& slab, std::int64_t multiplier, const T* kernel,
-             std::int64_t filter_stride, const std::int64_t* rows, const Positions<T>& y, const Box& box,
-             const Epilogue<T>& epilogue, void* scratch) {
-  const std::int64_t n = x.channels * multiplier;
-  for_runs(x, slab, multiplier, n, kernel, filter_stride, rows, y, box, static_cast<T*>(scratch),
-           [&](const Sum<T>& sum, std::int64_t count, T* to) {
-             kSumTaps<T>[count - 1](sum, to, y.steps[2], n);
-             if (epilogue.empty()) return;
-             for (std::int64_t q = 0; q < count; ++q, to += y.steps[2]) finish_row(epilogue, to, to - y.data, 0, n);
-           });
-}
-
-template <class T>
-void input_grad(const Patches<T>& dy, const Slab& slab, std::int64_t multiplier, const T* kernel,
-                std::int64_t filter_stride, const std::int64_t* rows, const Positions<T>& dx, const Box& box,
-                void* scratch) {
-  const std::int64_t n = dy.channels, width = round_up(n);
-  T* const memory = static_cast<T*>(scratch);
-  T* const wide = memory + slab.elements + kDepthwiseRound + taps_of(dy) * width;
-  for_runs(dy, slab, 1, n, kernel, filter_stride, rows, dx, box, memory,
-           [&](const Sum<T>& sum, std::int64_t count, T* to) {
-             if (multiplier == 1) return kSumTaps<T>[count - 1](sum, to, dx.steps[2], n);
-             kSumTaps<T>[count - 1](sum, wide, width, n);
-             for (std::int64_t q = 0; q < count; ++q)
-               for (std::int64_t c = 0; c < n / multiplier; ++c) {
-                 const T* const of_channel = wide + q * width + c * multiplier;
-                 T total = of_channel[0];
-                 for (std::int64_t j = 1; j < multiplier; ++j) total += of_channel[j];
-                 to[q * dx.steps[2] + c] = total;
-               }
-           });
 }
 
 // Taps summed at a time: as many as there are registers for.
@@ -194,23 +158,24 @@ template <class T>
 constexpr GradTapsOf<T> kGradTaps = grad_taps_of<T>(std::make_integer_sequence<int, kTaps>());
 
 template <class T>
-void kernel_grad(const Patches<T>& x, const Slab& slab, std::int64_t multiplier, const Positions<const T>& dy,
-                 T* dkernel, std::int64_t filter_stride, const Box& box, bool add, void* scratch) {
-  const std::int64_t n = x.channels * multiplier, taps = taps_of(x);
-  GradRows<T> rows{fill_slab(x, slab, box, static_cast<T*>(scratch), multiplier), position_at(dy, box), {}, {}, {}};
+void kernel_grad(const Patches<T>& x, const Slab& slab, const Spread& spread, const Positions<const T>& dy, T* dkernel,
+                 std::int64_t filter_stride, const Box& box, bool add, void* scratch) {
+  const std::int64_t n = x.channels / spread.channels * spread.filters;
+  GradRows<T> rows{fill_slab(x, slab, box, static_cast<T*>(scratch), spread), position_at(dy, box), {}, {}, {}};
   rows.x_stride[0] = slab.image_stride, rows.dy_stride[0] = dy.image_stride, rows.count[0] = box.count[0];
   for (int i = 0; i < 3; ++i)
     rows.x_stride[i + 1] = slab.position_stride[i], rows.dy_stride[i + 1] = dy.steps[i],
                       rows.count[i + 1] = box.count[i + 1];
-  for (std::int64_t c = 0; c < n; c += kLanes<T>, rows.x += kLanes<T>, rows.dy += kLanes<T>)
-    for (std::int64_t t = 0; t < taps; t += kTaps)
-      kGradTaps<T>.taps[(taps - t < kTaps ? taps - t : kTaps) - 1](rows, slab.taps + t, dkernel + t * filter_stride + c,
-                                                                   filter_stride, n - c < kLanes<T> ? n - c : kLanes<T>,
-                                                                   add);
+  for (std::int64_t f = 0; f < n; f += kLanes<T>, rows.x += kLanes<T>, rows.dy += kLanes<T>)
+    for (std::int64_t t = 0; t < slab.runs; t += kTaps) {
+      const std::int64_t taps = slab.runs - t < kTaps ? slab.runs - t : kTaps,
+                         lanes = n - f < kLanes<T> ? n - f : kLanes<T>;
+      kGradTaps<T>.taps[taps - 1](rows, slab.taps + t, dkernel + t * filter_stride + f, filter_stride, lanes, add);
+    }
 }
 
 template <class T>
-constexpr DepthwiseKernels<T> kKernels = {forward<T>, input_grad<T>, kernel_grad<T>};
+constexpr DepthwiseKernels<T> kKernels = {product<T>, kernel_grad<T>};
 
 }  // namespace
 
