@@ -3,6 +3,7 @@
 #include "kernels/reduce/reduce.h"
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "base/parallel.h"
@@ -169,6 +170,21 @@ void run_arg(std::int64_t axis, kernels::ArgRows rows, kernels::ArgColumns colum
   const std::int64_t outer = x.count(0, a), n = x[a], inner = x.count(a + 1, x.rank()), size = size_of(c.dtype(0));
   const char* in = c.input<char>(0);
   std::int32_t* y = c.output<std::int32_t>(0);
+  if (inner == 1 && outer == 1 && n >= 2 * kGrain) {  // one vector: the best of the bests of its blocks
+    const std::int64_t blocks = (n + kGrain - 1) / kGrain;
+    auto* indices = c.scratch<std::int32_t>(blocks);
+    auto* bests = c.scratch<char>(blocks * size);
+    parallel_for(blocks, [&](std::int64_t i) {
+      const std::int64_t begin = i * kGrain;
+      rows(in + begin * size, 1, std::min(kGrain, n - begin), indices + i);
+      indices[i] += static_cast<std::int32_t>(begin);
+      std::memcpy(bests + i * size, in + indices[i] * size, static_cast<std::size_t>(size));
+    });
+    std::int32_t best;
+    rows(bests, 1, blocks, &best);
+    *y = indices[best];
+    return;
+  }
   if (inner == 1) {
     parallel_ranges(outer, std::max<std::int64_t>(1, kGrain / n), [&](std::int64_t begin, std::int64_t end) {
       rows(in + begin * n * size, end - begin, n, y + begin);

@@ -7,6 +7,8 @@ namespace kcore::kernels::KCORE_ISA {
 namespace {
 
 constexpr int kLanes = 64;
+constexpr int kMaxColumns = 1024;        // whose partial results fit L1
+constexpr std::int64_t kShortRow = 512;  // below, folding kLanes costs more than it saves
 constexpr std::int64_t kBlockRows = 64;  // additions to one lane before it is flushed to the wider total
 
 // Signed sums wrap, as NumPy's do.
@@ -88,7 +90,10 @@ struct Max {
   using Total = T;
   static constexpr T start() { return lowest_of<T>(); }
   static T read(T x) { return x; }
-  static T combine(T a, T b) { return (b > a || b != b) ? b : a; }
+  static T combine(T a, T b) {
+    const T more = b > a ? b : a;
+    return b == b ? more : b;
+  }
 };
 
 template <class T, class>
@@ -98,7 +103,10 @@ struct Min {
   using Total = T;
   static constexpr T start() { return highest_of<T>(); }
   static T read(T x) { return x; }
-  static T combine(T a, T b) { return (b < a || b != b) ? b : a; }
+  static T combine(T a, T b) {
+    const T less = b < a ? b : a;
+    return b == b ? less : b;
+  }
 };
 
 template <class T, class>
@@ -122,10 +130,15 @@ struct All {
 };
 
 // Pairwise: lane l takes lane l + w for w = kWidth / 2, ... 1.
+template <class Rule, int w>
+inline __attribute__((always_inline)) void fold_half(typename Rule::Acc* lanes) {
+#pragma omp simd
+  for (int l = 0; l < w; ++l) lanes[l] = Rule::combine(lanes[l], lanes[l + w]);
+  if constexpr (w > 1) fold_half<Rule, w / 2>(lanes);
+}
 template <class Rule, int kWidth>
 typename Rule::Acc fold(typename Rule::Acc (&lanes)[kWidth]) {
-  for (int w = kWidth / 2; w; w /= 2)
-    for (int l = 0; l < w; ++l) lanes[l] = Rule::combine(lanes[l], lanes[l + w]);
+  fold_half<Rule, kWidth / 2>(lanes);
   return lanes[0];
 }
 
@@ -150,7 +163,7 @@ template <class Rule>
 typename Rule::Acc reduce_row(const typename Rule::In* x, std::int64_t n) {
   using Total = typename Rule::Total;
   Total total = static_cast<Total>(Rule::start());
-  std::int64_t i = reduce_lanes<Rule, kLanes>(x, 0, n, total);
+  std::int64_t i = n < kShortRow ? reduce_lanes<Rule, 16>(x, 0, n, total) : reduce_lanes<Rule, kLanes>(x, 0, n, total);
   i = reduce_lanes<Rule, 8>(x, i, n, total);
   for (; i < n; ++i) total = Rule::combine(total, static_cast<Total>(Rule::read(x[i])));
   return static_cast<typename Rule::Acc>(total);
@@ -189,6 +202,38 @@ void reduce_tile(const typename Rule::In* x, std::int64_t n, int width, std::int
   for (int l = 0; l < width; ++l) y[l] = static_cast<A>(total[l]);
 }
 
+// More columns than a tile has: whole rows one after the other, so that memory is read in one stream; the partial sums
+// of all columns stay in L1. The same order of additions as in a tile.
+template <class Rule>
+void reduce_wide(const typename Rule::In* x, std::int64_t n, int width, std::int64_t stride, typename Rule::Acc* y) {
+  using A = typename Rule::Acc;
+  using Total = typename Rule::Total;
+  Total total[kMaxColumns];
+  A lanes[kMaxColumns];
+  for (int l = 0; l < width; ++l) total[l] = static_cast<Total>(Rule::start());
+  for (std::int64_t begin = 0; begin < n; begin += kBlockRows) {
+    const std::int64_t end = begin + kBlockRows < n ? begin + kBlockRows : n;
+    for (int l = 0; l < width; ++l) lanes[l] = Rule::start();
+    std::int64_t i = begin;
+    for (; i + 4 <= end; i += 4) {
+      const typename Rule::In *a = x + i * stride, *b = a + stride, *c = b + stride, *d = c + stride;
+#pragma omp simd
+      for (int l = 0; l < width; ++l) {
+        const A two = Rule::combine(Rule::combine(lanes[l], Rule::read(a[l])), Rule::read(b[l]));
+        lanes[l] = Rule::combine(Rule::combine(two, Rule::read(c[l])), Rule::read(d[l]));
+      }
+    }
+    for (; i < end; ++i) {
+      const typename Rule::In* row = x + i * stride;
+#pragma omp simd
+      for (int l = 0; l < width; ++l) lanes[l] = Rule::combine(lanes[l], Rule::read(row[l]));
+    }
+#pragma omp simd
+    for (int l = 0; l < width; ++l) total[l] = Rule::combine(total[l], static_cast<Total>(lanes[l]));
+  }
+  for (int l = 0; l < width; ++l) y[l] = static_cast<A>(total[l]);
+}
+
 template <class Rule>
 void reduce_columns(const void* x, std::int64_t n, std::int64_t width, std::int64_t stride, void* y) {
   auto* in = static_cast<const typename Rule::In*>(x);
@@ -209,21 +254,56 @@ void reduce_columns(const void* x, std::int64_t n, std::int64_t width, std::int6
     }
     return;
   }
-  for (std::int64_t c = 0; c < width; c += kLanes)
-    reduce_tile<Rule>(in + c, n, static_cast<int>(width - c < kLanes ? width - c : kLanes), stride, out + c);
+  if (width <= kLanes) return reduce_tile<Rule>(in, n, static_cast<int>(width), stride, out);
+  for (std::int64_t c = 0; c < width; c += kMaxColumns)
+    reduce_wide<Rule>(in + c, n, static_cast<int>(width - c < kMaxColumns ? width - c : kMaxColumns), stride, out + c);
+}
+
+// Whether `next` takes the place of `best`: a different extreme or the first NaN; an equal one comes later.
+template <class Rule, class T>
+inline bool replaces(T best, T next) {
+  return Rule::combine(best, next) != best && best == best;
+}
+
+// Where `value` (NaN for a NaN), which is in x, is for the first time.
+template <class T>
+std::int64_t find_first(const T* x, std::int64_t n, T value) {
+  const bool nan = value != value;
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    int found = 0;
+#pragma omp simd reduction(| : found)
+    for (int l = 0; l < kLanes; ++l) found |= nan ? x[i + l] != x[i + l] : x[i + l] == value;
+    if (found) break;
+  }
+  while (nan ? x[i] == x[i] : x[i] != value) ++i;
+  return i;
 }
 
 template <template <class, class> class Extreme, class T>
 void arg_rows(const void* x, std::int64_t rows, std::int64_t n, std::int32_t* y) {
   auto* in = static_cast<const T*>(x);
-  for (std::int64_t r = 0; r < rows; ++r, in += n) {
-    const T best = reduce_row<Extreme<T, T>>(in, n);
-    std::int64_t i = 0;
-    if (best != best)
-      while (in[i] == in[i]) ++i;
-    else
-      while (in[i] != best) ++i;
-    y[r] = static_cast<std::int32_t>(i);
+  std::int64_t r = 0;
+  if (n < 32) {  // many rows at a time, a lane for each
+    constexpr int kRows = 16;
+    for (; r + kRows <= rows; r += kRows, in += kRows * n) {
+      T best[kRows];
+      std::int32_t index[kRows];
+      for (int l = 0; l < kRows; ++l) best[l] = in[l * n], index[l] = 0;
+      for (std::int64_t i = 1; i < n; ++i) {
+#pragma omp simd
+        for (int l = 0; l < kRows; ++l) {
+          const T next = in[l * n + i];
+          const bool better = replaces<Extreme<T, T>>(best[l], next);
+          index[l] = better ? static_cast<std::int32_t>(i) : index[l];
+          best[l] = better ? next : best[l];
+        }
+      }
+      for (int l = 0; l < kRows; ++l) y[r + l] = index[l];
+    }
+  }
+  for (; r < rows; ++r, in += n) {
+    y[r] = static_cast<std::int32_t>(find_first(in, n, reduce_row<Extreme<T, T>>(in, n)));
   }
 }
 
@@ -239,11 +319,10 @@ void arg_columns(const void* x, std::int64_t n, std::int64_t width, std::int64_t
       const T* row = in + i * stride + c;
 #pragma omp simd
       for (int l = 0; l < w; ++l) {
-        // A different extreme (or the first NaN) replaces; an equal one comes later, so it does not.
-        const T next = Extreme<T, T>::combine(best[l], row[l]);
-        const bool replaces = next != best[l] && best[l] == best[l];
-        index[l] = replaces ? static_cast<std::int32_t>(i) : index[l];
-        best[l] = replaces ? next : best[l];
+        const T next = row[l];
+        const bool better = replaces<Extreme<T, T>>(best[l], next);
+        index[l] = better ? static_cast<std::int32_t>(i) : index[l];
+        best[l] = better ? next : best[l];
       }
     }
     for (int l = 0; l < w; ++l) y[c + l] = index[l];
