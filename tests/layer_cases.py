@@ -231,6 +231,14 @@ _add(
     X3,
     call={"mask": MASK},
 )
+for _mode in ("concat", "mul", None):
+    _add(
+        f"bidirectional-{_mode}-sequences",
+        lambda L, m=_mode: L.Bidirectional(L.LSTM(3, return_sequences=True), merge_mode=m),
+        X3,
+        gradients=_mode is not None,
+    )
+_add("bidirectional-simple", lambda L: L.Bidirectional(L.SimpleRNN(3, activation="relu", use_bias=False)), X3)
 _add(
     "bidirectional-two",
     lambda L: L.Bidirectional(

@@ -115,3 +115,25 @@ def test_one_tensor_as_both_states():
     step = 1e-4 * KERNEL[:2, :5]
     want = (float(penalty(ops.convert_to_tensor(H + step))) - float(penalty(ops.convert_to_tensor(H - step)))) / 2e-4
     assert slope == pytest.approx(want, rel=1e-6)  # a central difference: 1e-8 of truncation
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
+@pytest.mark.parametrize(
+    "sequences, masked, merge", [(True, True, "concat"), (True, False, "sum"), (False, True, "ave")]
+)
+def test_both_directions_at_once(kind, sequences, masked, merge, monkeypatch):
+    pattern = getattr(kcore.layers, kind)(5, return_sequences=sequences, return_state=True, bias_initializer="normal")
+    layer = kcore.layers.Bidirectional(pattern, merge_mode=merge)
+    x, mask = ops.convert_to_tensor(X.astype("float32")), MASK if masked else None
+
+    def call():
+        with kcore.GradientTape() as tape:
+            tape.watch(x)
+            outputs = layer(x, mask=mask)
+            total = sum(ops.sum(ops.square(y)) for y in outputs)
+        return [*outputs, *tape.gradient(total, [x, *[w.value for w in layer.trainable_variables]])]
+
+    together = call()
+    monkeypatch.setattr("kcore.layers.rnn.bidirectional.run_both", lambda *args: None)
+    for a, b in zip(together, call(), strict=True):
+        np.testing.assert_allclose(np.asarray(a), np.asarray(b), rtol=1e-5, atol=1e-6)

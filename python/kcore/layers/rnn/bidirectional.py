@@ -7,6 +7,7 @@ import inspect
 from kcore import ops, tree
 from kcore.layers.layer import Layer
 from kcore.layers.options import one_of
+from kcore.layers.rnn.both_directions import run_both
 from kcore.saving.serialization import deserialize_keras_object, serialize_keras_object
 
 
@@ -80,28 +81,48 @@ class Bidirectional(Layer):
         self.built = True
 
     def call(self, sequences, initial_state=None, mask=None, training=None):
+        states: list = [None, None]
+        if initial_state is not None:
+            half = len(initial_state) // 2
+            states = [list(initial_state[:half]), list(initial_state[half:])]
+        both = None
+        if self.forward_layer.dtype_policy.name == self.dtype_policy.name:
+            one_mask = mask[0] if isinstance(mask, (list, tuple)) else mask
+            both = run_both(self.forward_layer, self.backward_layer, sequences, states, one_mask, training)
+        if both is None:
+            forward, backward, last_states = self._one_after_the_other(sequences, states, mask, training)
+            outputs = self._merge(forward, backward)
+        else:
+            y, forward_states, backward_states = both
+            last_states = (*forward_states, *backward_states)
+            if self.return_sequences and self.merge_mode == "concat":
+                outputs = y
+            elif self.return_sequences:
+                outputs = self._merge(*ops.split(y, 2, axis=-1))
+            else:
+                outputs = self._merge(forward_states[0], backward_states[0])
+        if not self.return_state:
+            return outputs
+        return (*(outputs if self.merge_mode is None else (outputs,)), *last_states)
+
+    def _one_after_the_other(self, sequences, states, mask, training):
+        """The outputs of both layers, in the order of time, and their last states."""
         extra = {}
         accepted = inspect.signature(self.forward_layer.call).parameters
         if "mask" in accepted:
             extra["mask"] = mask
         if "training" in accepted:
             extra["training"] = training
-        states = [{}, {}]
-        if initial_state is not None:
-            half = len(initial_state) // 2
-            states = [{"initial_state": list(initial_state[:half])}, {"initial_state": list(initial_state[half:])}]
-        forward = self.forward_layer(sequences, **extra, **states[0])
-        backward = self.backward_layer(sequences, **extra, **states[1])
+        given = [{} if s is None else {"initial_state": s} for s in states]
+        forward = self.forward_layer(sequences, **extra, **given[0])
+        backward = self.backward_layer(sequences, **extra, **given[1])
         last_states = ()
         if self.return_state:
             last_states = (*forward[1:], *backward[1:])
             forward, backward = forward[0], backward[0]
         if self.return_sequences:
             backward = ops.flip(backward, axis=1)  # it came in the order of processing
-        outputs = self._merge(forward, backward)
-        if not self.return_state:
-            return outputs
-        return (*(outputs if self.merge_mode is None else (outputs,)), *last_states)
+        return forward, backward, last_states
 
     def _merge(self, forward, backward):
         if self.merge_mode is None:

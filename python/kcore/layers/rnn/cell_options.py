@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from kcore import ops
@@ -48,17 +49,24 @@ class CellRNN(RNN):
                 setattr(cls, name, property(lambda self, name=name: getattr(self.cell, name)))
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
-        fused = None
-        if not (training and self.cell.recurrent_dropout) and not (self.zero_output_for_mask and mask is not None):
-            fused = self.fused(sequences, initial_state, mask, training)
-        if fused is None:
+        found = None if training and self.cell.recurrent_dropout else self.fused_op()
+        if found is None:
             return super().inner_loop(sequences, initial_state, mask, training)
-        outputs, *states = fused
-        # Time is the second axis, in the order of processing, so the last step is the last output; masked steps repeat.
-        return (outputs if self.return_sequences else states[0]), states
+        op, options = found
+        cell, kernel = self.cell, ops.convert_to_tensor(self.cell.kernel)
+        if training and cell.dropout:
+            sequences, kernel = self.drop_inputs(sequences, kernel, gates=kernel.shape[1] // cell.units)
+        weights = (kernel, cell.recurrent_kernel, cell.bias)
+        options = {**options, "go_backwards": self.go_backwards, "zero_output_for_mask": self.zero_output_for_mask}
+        outputs, *states = op(sequences, *initial_state, *weights, mask, **options)
+        # Time is the second axis, in the order of processing, so the last step is the last output; masked steps repeat
+        # the state unless they put out zeros.
+        if self.return_sequences:
+            return outputs, states
+        return (outputs[:, -1] if self.zero_output_for_mask and mask is not None else states[0]), states
 
-    def fused(self, sequences, initial_state, mask, training: bool):
-        """`(outputs of all steps, *states)` by one op, or None where the op does not do what this layer is asked to."""
+    def fused_op(self) -> tuple[Callable, dict[str, Any]] | None:
+        """The function of `kcore.ops.rnn` that runs this cell over all steps and its options, or None if none does."""
         raise NotImplementedError
 
     def drop_inputs(self, sequences, kernel, gates: int):

@@ -150,23 +150,10 @@ class GRU(CellRNN):
         super().__init__(GRUCell(name="gru_cell", **cell_arguments(values, self.OPTIONS)), values)
         self.use_cudnn = use_cudnn
 
-    def fused(self, sequences, initial_state, mask, training):
+    def fused_op(self):
         cell = self.cell
-        if not (is_named(cell.activation, "tanh") and is_named(cell.recurrent_activation, "sigmoid")):
-            return None
-        kernel = ops.convert_to_tensor(cell.kernel)
-        if training and cell.dropout:
-            sequences, kernel = self.drop_inputs(sequences, kernel, gates=3)
-        return recurrent.gru(
-            sequences,
-            initial_state[0],
-            kernel,
-            cell.recurrent_kernel,
-            cell.bias,
-            mask,
-            reset_after=cell.reset_after,
-            go_backwards=self.go_backwards,
-        )
+        standard = is_named(cell.activation, "tanh") and is_named(cell.recurrent_activation, "sigmoid")
+        return (recurrent.gru, {"reset_after": cell.reset_after}) if standard else None
 
 
 def _affine(x, kernel, bias):

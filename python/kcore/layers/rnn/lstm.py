@@ -148,17 +148,10 @@ class LSTM(CellRNN):
         super().__init__(LSTMCell(name="lstm_cell", **cell_arguments(values, self.OPTIONS)), values)
         self.use_cudnn = use_cudnn
 
-    def fused(self, sequences, initial_state, mask, training):
+    def fused_op(self):
         cell = self.cell
-        if not (is_named(cell.activation, "tanh") and is_named(cell.recurrent_activation, "sigmoid")):
-            return None
-        kernel = ops.convert_to_tensor(cell.kernel)
-        if training and cell.dropout:
-            sequences, kernel = self.drop_inputs(sequences, kernel, gates=4)
-        h, c = initial_state
-        return recurrent.lstm(
-            sequences, h, c, kernel, cell.recurrent_kernel, cell.bias, mask, go_backwards=self.go_backwards
-        )
+        standard = is_named(cell.activation, "tanh") and is_named(cell.recurrent_activation, "sigmoid")
+        return (recurrent.lstm, {}) if standard else None
 
 
 def _product(x, kernel, masks, gates: int):

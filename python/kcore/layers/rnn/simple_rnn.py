@@ -121,20 +121,9 @@ class SimpleRNN(CellRNN):
         values = locals()
         super().__init__(SimpleRNNCell(name="simple_rnn_cell", **cell_arguments(values, self.OPTIONS)), values)
 
-    def fused(self, sequences, initial_state, mask, training):
-        name = getattr(self.cell.activation, "__name__", None)
-        if self.cell.activation is not None and not (name in ("tanh", "relu") and is_named(self.cell.activation, name)):
+    def fused_op(self):
+        activation = self.cell.activation
+        name = getattr(activation, "__name__", None)
+        if activation is not None and not (name in ("tanh", "relu") and is_named(activation, name)):
             return None
-        kernel = ops.convert_to_tensor(self.cell.kernel)
-        if training and self.cell.dropout:
-            sequences, kernel = self.drop_inputs(sequences, kernel, gates=1)
-        return recurrent.simple_rnn(
-            sequences,
-            initial_state[0],
-            kernel,
-            self.cell.recurrent_kernel,
-            self.cell.bias,
-            mask,
-            activation=name or "linear",
-            go_backwards=self.go_backwards,
-        )
+        return recurrent.simple_rnn, {"activation": name or "linear"}
