@@ -1,12 +1,14 @@
-// Elementwise kernels of float32 over bfloat16: a chunk at a time is widened, computed and rounded, all of it in L1.
+// Computing in float32 for bfloat16: elementwise kernels over chunks, and conversion of whole arrays.
 #pragma once
 
 #include <algorithm>
 
+#include "base/parallel.h"
 #include "kernels/elementwise/elementwise.h"
 
 namespace kcore {
 
+// A chunk at a time is widened, computed and rounded, all of it in L1.
 class Bfloat16Chunks {
  public:
   // Outputs that are not bfloat16 are bools, and written where they belong.
@@ -52,5 +54,21 @@ class Bfloat16Chunks {
   const kernels::UnaryFunction round_ = cast(DType::float32, DType::bfloat16);
   alignas(64) float a_[kChunk], b_[kChunk], y_[kChunk];
 };
+
+// Conversion of whole arrays between dtypes, in parallel.
+inline void convert(const void* from, DType from_dtype, void* to, DType to_dtype, std::int64_t n) {
+  constexpr std::int64_t kGrain = 1 << 16;  // elements of one block
+  const auto cast = kernels::elementwise().cast[static_cast<int>(from_dtype)][static_cast<int>(to_dtype)];
+  const std::int64_t from_size = size_of(from_dtype), to_size = size_of(to_dtype);
+  parallel_ranges(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    cast(static_cast<const char*>(from) + begin * from_size, static_cast<char*>(to) + begin * to_size, end - begin,
+         nullptr);
+  });
+}
+
+template <class From, class To>
+void convert(const From* from, To* to, std::int64_t n) {
+  convert(from, dtype_of<From>, to, dtype_of<To>, n);
+}
 
 }  // namespace kcore

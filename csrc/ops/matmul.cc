@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/activation.h"
+#include "ops/bfloat16.h"
 #include "ops/gemm.h"
 
 namespace kcore::ops {
@@ -50,6 +51,13 @@ template <class T, class BigAt, class VectorAt, class EpilogueAt>
 void vector_product(Run& c, std::int64_t batch, std::int64_t length, std::int64_t k, bool column, T* y, BigAt&& big_at,
                     VectorAt&& x_at, EpilogueAt&& epilogue_at) {
   const auto& kernels = gemm_kernels<T>();
+  const auto multiply = [&](const auto& big, const T* x, T* out, const kernels::VectorRange& range) {
+    if constexpr (std::is_same_v<decltype(big.data), const bfloat16*>) {
+      kernels.vector_bf16(big, x, out, range);
+    } else {
+      kernels.vector(big, x, out, range);
+    }
+  };
   const VectorPlan plan(batch, length, k, big_at(0).transposed);
   T* const parts = plan.count_k > 1 ? c.scratch<T>(batch * plan.count_k * length) : nullptr;
   const auto finish_range = [&](std::int64_t i0, std::int64_t i1) {
@@ -60,9 +68,9 @@ void vector_product(Run& c, std::int64_t batch, std::int64_t length, std::int64_
       const std::int64_t i = block / (plan.count_i * plan.count_k), part = block / plan.count_i % plan.count_k;
       const kernels::VectorRange range = plan.range(block);
       if (parts) {
-        kernels.vector(big_at(i), x_at(i), parts + (i * plan.count_k + part) * length, range);
+        multiply(big_at(i), x_at(i), parts + (i * plan.count_k + part) * length, range);
       } else {
-        kernels.vector(big_at(i), x_at(i), y + i * length, range);
+        multiply(big_at(i), x_at(i), y + i * length, range);
         const auto epilogue = epilogue_at(i);
         if (!epilogue.empty())
           kernels.finish(y + i * length, column ? 1 : length, finish_range(range.i0, range.i1), epilogue);
@@ -75,14 +83,22 @@ void vector_product(Run& c, std::int64_t batch, std::int64_t length, std::int64_
                     column ? 1 : length, finish_range(0, length), epilogue_at(i));
 }
 
-template <class T>
-void floating(const matmul& op, Run& c, const Problem& p) {
-  const T *const a = c.input<T>(0), *const b = c.input<T>(1);
-  T* const y = c.output<T>(0);
-  const T* const residual = c.input<T>(3);
+// The input as float32, nullptr if it is absent.
+const float* widened(Run& c, int i) {
+  if (!c.has(i)) return nullptr;
+  const std::int64_t size = c.shape(i).size();
+  float* const y = c.scratch<float>(size);
+  convert(c.input<bfloat16>(i), y, size);
+  return y;
+}
+
+// Operands stored as `Stored`, everything else in T.
+template <class T, class Stored>
+void floating(const matmul& op, Run& c, const Problem& p, const T* bias, const T* residual, T* y) {
+  const Stored *const a = c.input<Stored>(0), *const b = c.input<Stored>(1);
   const kernels::Activation activation = activation_of(op.activation);
   const auto epilogue_at = [&](std::int64_t i) {
-    return kernels::Epilogue<T>{c.input<T>(2), residual ? residual + i * p.m * p.n : nullptr, p.n, activation};
+    return kernels::Epilogue<T>{bias, residual ? residual + i * p.m * p.n : nullptr, p.n, activation};
   };
   const auto a_at = [&](std::int64_t i) { return matrix(a + p.a_index(i) * p.m * p.k, p.m, p.k, op.transpose_a); };
   const auto b_at = [&](std::int64_t i) { return matrix(b + p.b_index(i) * p.k * p.n, p.k, p.n, op.transpose_b); };
@@ -94,15 +110,41 @@ void floating(const matmul& op, Run& c, const Problem& p) {
       if (p.n != 1) big.transposed = !big.transposed;
       return big;
     };
-    const auto x_at = [&](std::int64_t i) { return p.n == 1 ? b_at(i).data : a_at(i).data; };
+    const int small = p.n == 1 ? 1 : 0;
+    const T* x;
+    if constexpr (std::is_same_v<T, Stored>) {
+      x = c.input<T>(small);
+    } else {
+      x = widened(c, small);
+    }
+    const auto x_at = [&](std::int64_t i) { return x + (small ? p.b_index(i) : p.a_index(i)) * p.k; };
     return vector_product<T>(c, p.batch, std::max(p.m, p.n), p.k, p.n == 1, y, big_at, x_at, epilogue_at);
   }
 
   const auto& kernels = gemm_kernels<T>(choose_gemm<T>(c, p.m, p.n, p.k));
   run_gemm(c, GemmPlan(p.m, p.n, p.k, p.batch), y, p.m * p.n, p.n, epilogue_at,
            [&](std::int64_t i, const kernels::GemmRange& range, T* out, std::int64_t ldout,
-               const kernels::Epilogue<T>& epilogue,
-               void* scratch) { kernels.block(a_at(i), b_at(i), out, ldout, range, epilogue, scratch); });
+               const kernels::Epilogue<T>& epilogue, void* scratch) {
+             if constexpr (std::is_same_v<T, Stored>) {
+               kernels.block(a_at(i), b_at(i), out, ldout, range, epilogue, scratch);
+             } else {
+               kernels.block_bf16(a_at(i), b_at(i), out, ldout, range, epilogue, scratch);
+             }
+           });
+}
+
+template <class T>
+void floating(const matmul& op, Run& c, const Problem& p) {
+  floating<T, T>(op, c, p, c.input<T>(2), c.input<T>(3), c.output<T>(0));
+}
+
+// Sums in float32, rounded once. Products of bfloat16 are exact at any precision.
+void of_bfloat16(const matmul& op, Run& c, const Problem& p) {
+  const std::int64_t size = c.out(0).shape.size();
+  float* const y = c.scratch<float>(size);
+  c.allow(Precision::medium);
+  floating<float, bfloat16>(op, c, p, widened(c, 2), widened(c, 3), y);
+  convert(y, c.output<bfloat16>(0), size);
 }
 
 // Integers wrap around, as NumPy's do; signed and unsigned products have the same bits.
@@ -160,6 +202,7 @@ void run(const matmul& op, Run& c) {
   switch (c.dtype(0)) {
     case DType::float32: return floating<float>(op, c, p);
     case DType::float64: return floating<double>(op, c, p);
+    case DType::bfloat16: return of_bfloat16(op, c, p);
     case DType::int64: return integer<std::uint64_t>(op, c, p, kernels::gemm().u64);
     default: return integer<std::uint32_t>(op, c, p, kernels::gemm().u32);
   }

@@ -11,6 +11,7 @@
 // accepted, outputs of the specs it named, and at least one element to write.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -73,8 +74,7 @@ class Infer {
 
 class Run {
  public:
-  Run(const OpDef& def, const Views& inputs, const Views& outputs, Precision precision = float32_matmul_precision())
-      : def_(def), inputs_(inputs), outputs_(outputs), precision_(precision) {}
+  Run(const OpDef& def, const Views& inputs, const Views& outputs) : def_(def), inputs_(inputs), outputs_(outputs) {}
 
   int size() const { return static_cast<int>(inputs_.size()); }
   bool has(int i) const { return i < size() && !inputs_[i].absent; }
@@ -85,6 +85,8 @@ class Run {
 
   // What products of float32 must keep.
   Precision precision() const { return precision_; }
+  // Says that nothing is lost at a looser precision.
+  void allow(Precision precision) { precision_ = std::max(precision_, precision); }
 
   // Data of the i-th input or output; nullptr for an absent input.
   template <class T = void>
@@ -114,7 +116,7 @@ class Run {
   const OpDef& def_;
   const Views& inputs_;
   const Views& outputs_;
-  Precision precision_;
+  Precision precision_ = float32_matmul_precision();
   std::vector<std::shared_ptr<void>> scratch_;
 };
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "base/cache.h"
+#include "kcore/tensor.h"
 #include "kernels/activation.h"
 #include "kernels/dispatch.h"
 #include "kernels/gemm/arithmetic.h"
@@ -73,7 +74,10 @@ struct GemmKernels {
   // c points at C[0, 0]. scratch: gemm_scratch_bytes(), 64-byte aligned.
   void (*block)(const Matrix<T>& a, const Matrix<T>& b, T* c, std::int64_t ldc, const GemmRange& range,
                 const Epilogue<T>& epilogue, void* scratch);
-  // The same with B packed before; n0 is a multiple of 64.
+  // The same for operands of bfloat16; float32 only.
+  void (*block_bf16)(const Matrix<bfloat16>& a, const Matrix<bfloat16>& b, T* c, std::int64_t ldc,
+                     const GemmRange& range, const Epilogue<T>& epilogue, void* scratch);
+  // With B packed before; n0 is a multiple of 64.
   void (*block_packed)(const Matrix<T>& a, const PackedMatrix& b, T* c, std::int64_t ldc, const GemmRange& range,
                        const Epilogue<T>& epilogue, void* scratch);
   // Packs columns [n0, n1) of B (k x n); n0 is a multiple of 64. `to` holds packed_bytes(k, n), 64-byte aligned.
@@ -81,6 +85,7 @@ struct GemmKernels {
   void (*pack)(const Matrix<T>& b, std::int64_t k, std::int64_t n0, std::int64_t n1, void* to);
   // y[i] = sum over k in [k0, k1) of op(A)[i, k] x[k], i in [i0, i1), without packing: memory-bound.
   void (*vector)(const Matrix<T>& a, const T* x, T* y, const VectorRange& range);
+  void (*vector_bf16)(const Matrix<bfloat16>& a, const T* x, T* y, const VectorRange& range);
   // C[m0:m1, n0:n1] = epilogue(sum over s of parts[s * size + m * columns + n]), s ascending.
   void (*combine)(const T* parts, std::int64_t count, std::int64_t size, std::int64_t columns, T* c, std::int64_t ldc,
                   const GemmRange& range, const Epilogue<T>& epilogue);

@@ -8,12 +8,12 @@
 namespace kcore::kernels::KCORE_ISA {
 namespace {
 
-template <class Tile, class T>
-void block(const Matrix<T>& a, const Matrix<T>& b, T* c, std::int64_t ldc, const GemmRange& range,
+template <class Tile, class Stored, class T>
+void block(const Matrix<Stored>& a, const Matrix<Stored>& b, T* c, std::int64_t ldc, const GemmRange& range,
            const Epilogue<T>& epilogue, void* scratch) {
-  const MatrixColumns<T> columns{b};
-  gemm_block<Tile>(MatrixRows<T>{a}, PackEachSpan<Tile, MatrixColumns<T>>{columns}, MatrixOut<T>{c, ldc}, range,
-                   epilogue, scratch);
+  const MatrixColumns<Stored> columns{b};
+  gemm_block<Tile>(MatrixRows<Stored>{a}, PackEachSpan<Tile, MatrixColumns<Stored>>{columns}, MatrixOut<T>{c, ldc},
+                   range, epilogue, scratch);
 }
 
 template <class Tile, class T>
@@ -80,8 +80,14 @@ constexpr GemmKernels<T> kernels_of() {
   if constexpr (std::is_void_v<Tile>) {
     return {};
   } else {
-    return {block<Tile, T>, block_packed<Tile, T>, packed_bytes<Tile>, pack<Tile, T>, vector_product<T>, combine<T>,
-            finish<T>};
+    GemmKernels<T> kernels = {
+        block<Tile, T>, nullptr,  block_packed<Tile, T>, packed_bytes<Tile>, pack<Tile, T>, vector_product<T>, nullptr,
+        combine<T>,     finish<T>};
+    if constexpr (std::is_same_v<T, float>) {
+      kernels.block_bf16 = block<Tile, bfloat16>;
+      kernels.vector_bf16 = vector_product<T>;
+    }
+    return kernels;
   }
 }
 

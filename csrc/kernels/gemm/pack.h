@@ -139,5 +139,39 @@ std::int64_t steps_together(const MatrixColumns<T>& pack, std::int64_t count) {
   return pack.b.transposed ? count : kPackSteps;
 }
 
+// Matrices of bfloat16, widened on the way.
+KCORE_INLINE void widen(float* to, const bfloat16* from, std::int64_t n) {
+#pragma omp simd
+  for (std::int64_t j = 0; j < n; ++j) to[j] = static_cast<float>(from[j]);
+}
+
+template <>
+struct MatrixRows<bfloat16> {
+  Matrix<bfloat16> a;
+  void operator()(float* to, std::int64_t i, int rows, std::int64_t k, std::int64_t count) const {
+    if (a.transposed) {
+      for (std::int64_t kk = 0; kk < count; ++kk) widen(to + kk * rows, a.data + (k + kk) * a.ld + i, rows);
+      return;
+    }
+    float wide[kGemmMaxTile * kGemmSpanK];
+    for (int r = 0; r < rows; ++r) widen(wide + r * count, a.data + (i + r) * a.ld + k, count);
+    MatrixRows<float>{{wide, count}}(to, 0, rows, 0, count);
+  }
+};
+
+template <>
+struct MatrixColumns<bfloat16> {
+  Matrix<bfloat16> b;
+  void operator()(float* to, std::int64_t k, std::int64_t count, std::int64_t j, int columns, int width) const {
+    if (b.transposed) {
+      float wide[kGemmMaxTile * kGemmSpanK];
+      for (int c = 0; c < columns; ++c) widen(wide + c * count, b.data + (j + c) * b.ld + k, count);
+      return MatrixColumns<float>{{wide, count, true}}(to, 0, count, 0, columns, width);
+    }
+    for (std::int64_t kk = 0; kk < count; ++kk) widen(to + kk * width, b.data + (k + kk) * b.ld + j, columns);
+    clear_columns(to, count, columns, width);
+  }
+};
+
 }  // namespace
 }  // namespace kcore::kernels::KCORE_ISA
