@@ -10,6 +10,7 @@ from kcore.autograd import GradientTape, convert_to_tensor
 
 keras = pytest.importorskip("keras")
 jax = pytest.importorskip("jax")
+pytestmark = pytest.mark.parity
 
 # Values of order 1 after a few dozen float32 operations on each side.
 TOLERANCE = dict(rtol=1e-4, atol=1e-5)

@@ -6,6 +6,7 @@ nor anything of saving but the serialization of configurations.
 
 from kcore.layers.activations.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from kcore.layers.attention.attention import AdditiveAttention, Attention
+from kcore.layers.attention.group_query_attention import GroupQueryAttention
 from kcore.layers.attention.multi_head_attention import MultiHeadAttention
 from kcore.layers.convolutional.conv import Conv1D, Conv2D, Conv3D
 from kcore.layers.convolutional.depthwise import DepthwiseConv1D, DepthwiseConv2D
@@ -179,6 +180,7 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "GroupQueryAttention",
     "Identity",
     "Input",
     "InputLayer",

@@ -64,8 +64,32 @@ class Attention(BuiltinLayer):
         self._check(inputs)
         query, value, key = inputs[0], inputs[1], inputs[-1]
         masks = list(mask) if isinstance(mask, (list, tuple)) else [mask, None]
+        visible = None if len(masks) < 2 or masks[1] is None else ops.cast(masks[1], "bool")  # (batch, Tv)
+        if return_attention_scores or not self._fits_dot_product_attention(query, visible, training):
+            outputs, weights = self._with_scores(query, key, value, visible, use_causal_mask, training)
+        else:
+            weights, scale = None, self.scale
+            query, key, value = (ops.expand_dims(x, 2) for x in (query if scale is None else query * scale, key, value))
+            mask = None if visible is None else ops.expand_dims(visible, (1, 2))
+            outputs = ops.dot_product_attention(query, key, value, mask=mask, scale=1.0, is_causal=use_causal_mask)
+            outputs = ops.squeeze(outputs, 2)
+        if masks[0] is not None:
+            outputs = ops.multiply(outputs, ops.expand_dims(ops.cast(masks[0], outputs.dtype), -1))
+        return (outputs, weights) if return_attention_scores else outputs
+
+    def _fits_dot_product_attention(self, query, visible, training) -> bool:
+        """Whether it computes what Keras does here, without the scores in memory.
+
+        Keras subtracts 1e9 from masked scores. That leaves nothing of them in float32; in float64 it would tell
+        apart the values of a query without any key.
+        """
+        own = type(self)._calculate_scores is Attention._calculate_scores
+        absorbed = visible is None or query.dtype != "float64"
+        return own and self.score_mode == "dot" and absorbed and not (training and self.dropout > 0)
+
+    def _with_scores(self, query, key, value, visible, use_causal_mask, training):
         scores = self._calculate_scores(query, key)
-        allowed = None if len(masks) < 2 or masks[1] is None else ops.expand_dims(ops.cast(masks[1], "bool"), 1)
+        allowed = None if visible is None else ops.expand_dims(visible, 1)
         if use_causal_mask:
             before = causal_mask(scores.shape[-2], scores.shape[-1])
             allowed = before if allowed is None else ops.logical_and(allowed, before)
@@ -74,10 +98,7 @@ class Attention(BuiltinLayer):
         weights = ops.softmax(scores, axis=-1)
         if training and self.dropout > 0:
             weights = random.dropout(weights, self.dropout, seed=self.seed_generator)
-        outputs = ops.matmul(weights, value)
-        if masks[0] is not None:
-            outputs = ops.multiply(outputs, ops.expand_dims(ops.cast(masks[0], outputs.dtype), -1))
-        return (outputs, weights) if return_attention_scores else outputs
+        return ops.matmul(weights, value), weights
 
     def compute_mask(self, inputs, mask=None):
         return mask[0] if isinstance(mask, (list, tuple)) and mask and mask[0] is not None else None

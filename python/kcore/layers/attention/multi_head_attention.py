@@ -8,16 +8,12 @@ import string
 from kcore import ops
 from kcore.graph import KerasTensor
 from kcore.layers.activations.activation import Softmax
-from kcore.layers.attention.attention import causal_mask
-from kcore.layers.core.einsum_dense import EinsumDense
-from kcore.layers.options import BuiltinLayer, positive_int, rate_of
+from kcore.layers.attention.projected_attention import PROJECTION_OPTIONS, ProjectedAttention, without_mask
+from kcore.layers.options import positive_int, rate_of
 from kcore.layers.regularization.dropout import Dropout
 
-_PROJECTION_OPTIONS = ("kernel_initializer", "bias_initializer", "kernel_regularizer", "bias_regularizer")
-_PROJECTION_OPTIONS += ("kernel_constraint", "bias_constraint")
 
-
-class MultiHeadAttention(BuiltinLayer):
+class MultiHeadAttention(ProjectedAttention):
     """Attention of `num_heads` heads, each on its own projections (Vaswani et al., arXiv 1706.03762).
 
     Args:
@@ -45,7 +41,7 @@ class MultiHeadAttention(BuiltinLayer):
     """
 
     OPTIONS = ("num_heads", "key_dim", "value_dim", "dropout", "use_bias", "use_gate", "output_shape", "attention_axes")
-    OPTIONS += ("sliding_window", *_PROJECTION_OPTIONS[:4], "activity_regularizer", *_PROJECTION_OPTIONS[4:], "seed")
+    OPTIONS += ("sliding_window", *PROJECTION_OPTIONS[:4], "activity_regularizer", *PROJECTION_OPTIONS[4:], "seed")
 
     def __init__(
         self,
@@ -144,18 +140,6 @@ class MultiHeadAttention(BuiltinLayer):
         input_shape = (*query_shape[:-1], self.num_heads, self.value_dim)
         return self._dense("attention_output", equation, (*[None] * (rank - 2), *sizes), outer, input_shape)
 
-    def _dense(self, name: str, equation: str, output_shape: tuple, bias_axes: str, input_shape):
-        dense = EinsumDense(
-            equation,
-            output_shape=output_shape,
-            bias_axes=bias_axes if self.use_bias else None,
-            name=name,
-            dtype=self.dtype_policy,
-            **{option: _copy(getattr(self, option)) for option in _PROJECTION_OPTIONS},
-        )
-        dense.build(tuple(input_shape))
-        return dense
-
     def call(
         self,
         query,
@@ -169,15 +153,21 @@ class MultiHeadAttention(BuiltinLayer):
         training=None,
         use_causal_mask=False,
     ):
+        query_mask = getattr(query, "keras_mask", None)  # as in Keras, whatever was passed
         key = value if key is None else key
+        query, key, value = map(without_mask, (query, key, value))
         q, k, v = self._query_dense(query), self._key_dense(key), self._value_dense(value)
-        # Per head, the attended axes as one: (batch, other axes, heads, T or S, size).
-        q_heads, k_heads, v_heads = (self._by_head(x) for x in (q, k, v))
-        scores = ops.matmul(ops.multiply(q_heads, 1.0 / math.sqrt(self.key_dim)), ops.swapaxes(k_heads, -1, -2))
-        mask = self._mask(scores.shape, value_mask, key_mask, attention_mask, use_causal_mask)
-        weights = self._softmax(scores, mask=mask)
-        outputs = ops.matmul(self._dropout_layer(weights, training=training), v_heads)
-        outputs = self._from_heads(outputs, tuple(query.shape))
+        scale, attended = 1 / math.sqrt(self.key_dim), len(self._axes)
+        queries, keys = (math.prod(x.shape[axis] for axis in self._axes) for x in (query, key))
+        mask = self._mask(query_mask, value_mask, key_mask, attention_mask, queries, keys, len(q.shape), attended)
+        weights = None
+        if len(q.shape) == 4 and self._without_scores(mask, return_attention_scores, training):
+            outputs = ops.dot_product_attention(q, k, v, mask=mask, scale=scale, is_causal=use_causal_mask)
+        else:
+            # Per head, the attended axes as one: (batch, other axes, heads, T or S, size).
+            by_head = (self._by_head(x) for x in (q, k, v))
+            outputs, weights = self._with_scores(*by_head, scale, mask, use_causal_mask, training)
+            outputs = self._from_heads(outputs, tuple(query.shape))
         if self.use_gate:
             outputs = ops.multiply(outputs, ops.sigmoid(self._gate_dense(query)))
         outputs = self._output_dense(outputs)
@@ -203,34 +193,6 @@ class MultiHeadAttention(BuiltinLayer):
         sizes = (*query_shape[:-1], self.num_heads, self.value_dim)
         moved = ops.reshape(x, tuple(sizes[axis] for axis in order))
         return ops.transpose(moved, [order.index(axis) for axis in range(rank)])
-
-    def _mask(self, shape, value_mask, key_mask, attention_mask, use_causal_mask: bool):
-        """True where a query may see a key, broadcast to the scores `(batch, ..., heads, T, S)`; None for everywhere."""
-        queries, keys = shape[-2], shape[-1]
-        masks = []
-        for mask in (value_mask, key_mask):
-            if mask is not None:
-                masks.append(ops.expand_dims(ops.cast(mask, "bool"), 1))  # (batch, 1, S)
-        if use_causal_mask:
-            masks.append(causal_mask(queries, keys))
-        if self.sliding_window is not None:
-            rows, columns = ops.expand_dims(ops.arange(queries, dtype="int32"), 1), ops.arange(keys, dtype="int32")
-            distance = ops.absolute(ops.subtract(rows, columns))
-            masks.append(ops.expand_dims(ops.less(distance, self.sliding_window), 0))
-        if attention_mask is not None:
-            mask = ops.cast(attention_mask, "bool")
-            if len(mask.shape) < 2 * len(self._axes) + 1:
-                mask = ops.expand_dims(mask, 0)
-            lead = tuple(mask.shape)[: len(mask.shape) - 2 * len(self._axes)]
-            masks.append(ops.reshape(mask, (*lead, queries, keys)))
-        if not masks:
-            return None
-        allowed = masks[0]
-        for mask in masks[1:]:
-            allowed = ops.logical_and(allowed, mask)
-        while len(allowed.shape) < len(shape):
-            allowed = ops.expand_dims(allowed, -3)
-        return ops.broadcast_to(allowed, tuple(shape))
 
     def compute_output_shape(self, query_shape, value_shape, key_shape=None):
         key_shape = value_shape if key_shape is None else key_shape
@@ -263,8 +225,3 @@ class MultiHeadAttention(BuiltinLayer):
         attended = [x.shape[axis] for x in (query, key) for axis in self._axes]
         scores = (query.shape[0], *others, self.num_heads, *attended)
         return outputs, KerasTensor(scores, dtype=self.compute_dtype)
-
-
-def _copy(option):
-    """An initializer, regularizer or constraint made anew, so that projections do not share random state."""
-    return type(option).from_config(option.get_config()) if hasattr(option, "get_config") else option
