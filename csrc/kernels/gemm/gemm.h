@@ -58,7 +58,8 @@ struct PackedMatrix {
   std::int64_t k;
 };
 
-// What happens to C while it is hot: activation(c + bias[n] + residual[m, n]).
+// What happens to C while it is hot: activation(c + bias[n] + residual[m, n]). The residual must not overlap C, which
+// holds partial sums on the way.
 template <class T>
 struct Epilogue {
   const T* bias = nullptr;
