@@ -53,7 +53,12 @@ constexpr int kTileColumns = kTileVectors * kLanes<T>;
 template <class T, int R, int V>
 void micro_tile(std::int64_t k, const T* a, const T* b, T* const* c, std::int64_t n, int columns, bool add) {
   constexpr int L = kLanes<T>;
-  Vector<T> sum[R][V] = {};
+  Vector<T> sum[R][V];
+  // One by one: `= {}` would clear them in memory first.
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < V; ++v) sum[r][v] = Vector<T>{};
   for (; k > 0; --k, a += R, b += V * L) {
     Vector<T> bv[V];
 #pragma GCC unroll 2
