@@ -19,6 +19,7 @@ using kernels::kAttentionQueryBlock;
 constexpr std::int64_t kTasks = 32;
 // Queries and keys that make a task of their own worth packing for.
 constexpr std::int64_t kLeastQueries = 256, kLeastKeys = 256;
+constexpr std::int64_t kFewestKeys = 32;           // of a part that a few queries are compared with
 constexpr std::size_t kKeyBlockBytes = 512 << 10;  // packed keys and values: half of an L2
 
 enum Input { kQuery, kKey, kValue, kBias, kMask, kY, kMaxima, kSums, kDy };
@@ -146,22 +147,46 @@ std::int64_t grain(std::int64_t tasks, double work) {
   return std::max(grain_for(work / 30), std::min<std::int64_t>(4, tasks / kTasks));
 }
 
+// Parts of the keys, each of which takes a while to read, then what they add up to.
+template <class T>
+void forward_few(const attention& op, Run& c, const Problem<T>& p) {
+  // What is read of a key, 20 bytes a nanosecond; 16: an exponential for each score.
+  const double key_cost = static_cast<double>(p.kv_heads * (p.size + p.value_size + 16)) * sizeof(T) / 20;
+  const std::int64_t most = std::max(kFewestKeys, grain_for(key_cost)), least_cuts = divide_up(p.keys, most);
+  const std::int64_t block = divide_up(divide_up(p.keys, least_cuts), kAttentionPad) * kAttentionPad;
+  const std::int64_t cuts = divide_up(p.keys, block);
+  const std::int64_t rows = p.heads * p.queries, y_size = rows * p.value_size;  // of a batch
+
+  T* const parts_y = c.scratch<T>(p.batches * cuts * y_size);
+  T* const parts_maxima = c.scratch<T>(p.batches * cuts * rows);
+  T* const parts_sums = c.scratch<T>(p.batches * cuts * rows);
+  const auto first = [&](std::int64_t batch) { return p.head(c, batch * p.kv_heads, op.scale, op.causal, block); };
+  parallel_ranges(
+      p.batches * cuts, grain_for(key_cost * static_cast<double>(block)), [&](std::int64_t begin, std::int64_t end) {
+        T* const scratch = static_cast<T*>(thread_scratch(static_cast<std::size_t>(rows * padded(block)) * sizeof(T)));
+        for (std::int64_t i = begin; i < end; ++i) {
+          const std::int64_t key0 = i % cuts * block;
+          table<T>().few(first(i / cuts), key0, std::min(p.keys, key0 + block), parts_y + i * y_size,
+                         parts_maxima + i * rows, parts_sums + i * rows, scratch);
+        }
+      });
+  T *const y = c.output<T>(0), *const maxima = c.output<T>(1), *const sums = c.output<T>(2);
+  parallel_ranges(
+      p.batches, grain_for(0.2 * static_cast<double>(cuts * (y_size + 16))), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i)
+          table<T>().merge(
+              first(i),
+              {cuts, parts_y + i * cuts * y_size, parts_maxima + i * cuts * rows, parts_sums + i * cuts * rows},
+              y + i * y_size, maxima + i * rows, sums + i * rows);
+      });
+}
+
 template <class T>
 void forward(const attention& op, Run& c) {
   const Problem<T> p(c);
   T *const y = c.output<T>(0), *const maxima = c.output<T>(1), *const sums = c.output<T>(2);
   const std::int64_t block = p.key_block(256);
-  if (p.rows() <= kAttentionFew) {
-    const double cost = p.work() / 2;  // bound by memory
-    parallel_ranges(p.count(), grain_for(cost / 2), [&](std::int64_t begin, std::int64_t end) {
-      T* const scratch =
-          static_cast<T*>(thread_scratch(static_cast<std::size_t>(kAttentionPanel * padded(block)) * sizeof(T)));
-      for (std::int64_t i = begin; i < end; ++i)
-        table<T>().few(p.head(c, i, op.scale, op.causal, block), y + p.y_at(i), maxima + p.row_at(i),
-                       sums + p.row_at(i), scratch);
-    });
-    return;
-  }
+  if (p.rows() <= kAttentionFew) return forward_few(op, c, p);
   const std::int64_t elements =
       (p.size + kAttentionPanel) * padded(block) + block * padded(p.value_size) + kAttentionPanel * padded(p.size);
   const std::int64_t cuts = pieces(p.count(), p.rows(), kLeastQueries);

@@ -138,6 +138,12 @@ add("mask", 2, 6, 5, 4, 2, 3, 3, mask=with_one_key(booleans(2, 4, 6, 5)))
 add("key-mask", 3, 6, 5, 2, 2, 3, 3, mask=with_one_key(booleans(3, 1, 1, 5)))
 add("bias-mask-causal", 2, 6, 6, 2, 1, 3, 3, normal(1, 2, 6, 6, key="b"), with_one_key(booleans(2, 1, 6, 6)), True)
 add("row-bias", 2, 5, 7, 2, 2, 3, 3, normal(2, 1, 5, 1, key="b"))
+# Steps of decoding beside keys enough for several parts, with tails of every kind; a part without an allowed key.
+add("step-parts", 2, 1, 523, 4, 2, 72, 70, grad=False)
+add("step-parts-rows", 1, 3, 1100, 3, 3, 33, 35, normal(1, 3, 3, 1100, key="b"), causal=True, grad=False)
+LAST = np.arange(523) > 500
+add("step-parts-mask", 1, 2, 523, 4, 2, 80, 64, mask=np.broadcast_to(LAST, (1, 4, 2, 523)), grad=False)
+add("masked-rows-step", 1, 2, 523, 4, 2, 64, 64, mask=((np.arange(2) == 1)[:, None] & LAST)[None, None], grad=False)
 # Whole rows without a key: the mean of all values.
 NONE_ALLOWED = booleans(2, 1, 6, 70) & (np.arange(6) % 2 == 0)[:, None]
 add("masked-rows", 2, 6, 70, 2, 2, 3, 3, mask=NONE_ALLOWED)

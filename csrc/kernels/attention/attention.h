@@ -34,7 +34,14 @@ struct AttentionHead {
   ScoreOperand<unsigned char> mask;  // 0 where a query must not see a key
   T scale;
   bool causal;             // query t sees keys up to t only
-  std::int64_t key_block;  // keys that are packed at a time, a multiple of 32
+  std::int64_t key_block;  // keys that are packed or scored at a time, a multiple of 16
+};
+
+// What `few` leaves of each part of the keys, one after the other, as the outputs of a whole batch lie.
+template <class T>
+struct AttentionParts {
+  std::int64_t count;
+  const T *y, *maxima, *sums;
 };
 
 // What forward leaves for backward, and the gradients: maxima, sums and dots have an element for each row.
@@ -56,8 +63,12 @@ struct AttentionTable {
   // padded rows of value_size, panel padded rows of size; 64-byte aligned.
   void (*forward)(const AttentionHead<T>& head, T* y, T* maxima, T* sums, std::int64_t row0, std::int64_t row1,
                   T* scratch);
-  // All rows, reading k and v in place: for a few queries, as in decoding. scratch: panel padded rows of key_block.
-  void (*few)(const AttentionHead<T>& head, T* y, T* maxima, T* sums, T* scratch);
+  // For a few queries, as in decoding: all rows of all heads of a batch, of which `first` is the first, over the keys
+  // [key0, key1), at most key_block. y is not divided by the sums. scratch: heads * queries padded rows of key_block.
+  void (*few)(const AttentionHead<T>& first, std::int64_t key0, std::int64_t key1, T* y, T* maxima, T* sums,
+              T* scratch);
+  // All rows of a batch from what `few` left of parts of the keys, added in their order.
+  void (*merge)(const AttentionHead<T>& first, const AttentionParts<T>& parts, T* y, T* maxima, T* sums);
   // to[g * queries + t] = sum of dy[t, g, :] y[t, g, :]
   void (*dots)(const AttentionHead<T>& head, const T* y, const T* dy, T* to);
   // dk and dv of keys [key0, key1), and what they add to dq, for all rows; dq rows are written, not added to. scratch:

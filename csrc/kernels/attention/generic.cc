@@ -8,7 +8,7 @@ namespace kcore::kernels::KCORE_ISA {
 namespace {
 
 template <class T>
-constexpr AttentionTable<T> kTable = {forward<T>, few<T>, dots<T>, backward<T>};
+constexpr AttentionTable<T> kTable = {forward<T>, few<T>, merge<T>, dots<T>, backward<T>};
 
 }  // namespace
 
