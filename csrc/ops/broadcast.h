@@ -69,6 +69,14 @@ struct BroadcastPlan {
     }
   }
 
+  // Of two dimensions: takes `together` rows for one. Inputs that repeat their row must hold it as often. The last row
+  // may then be longer than what is left of the output.
+  void widen(std::int64_t together) {
+    dims[0] = (dims[0] + together - 1) / together;
+    dims[1] *= together;
+    for (auto& stride : strides) stride[0] *= together;
+  }
+
   // The offsets of the inputs for one element of the output.
   void offsets_of(std::int64_t element, std::int64_t (&offsets)[N]) const {
     for (int k = 0; k < N; ++k) offsets[k] = 0;

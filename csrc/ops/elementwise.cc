@@ -59,9 +59,26 @@ void run_unary(Run& c, UnaryFunction function, const double* p) {
     run_unary(c, [&](const char* x, char* y, std::int64_t n) { function(x, y, n, p); });
 }
 
+// A bias of a few channels makes rows that are not worth a call each: repeats it, so that many rows pass for one.
+template <int N>
+void widen_rows(Run& c, BroadcastPlan<N>& plan, const std::int64_t (&sizes)[N], const char* (&inputs)[N]) {
+  constexpr std::int64_t kWide = 1024;  // elements
+  const std::int64_t n = plan.dims[plan.rank - 1], together = kWide / n;
+  if (plan.rank != 2 || together < 4 || plan.dims[0] < 2 * together) return;
+  for (const auto& stride : plan.strides)
+    if (stride[1] == 0 && stride[0] != 0) return;  // a column
+  for (int k = 0; k < N; ++k) {
+    if (plan.strides[k][0] != 0 || plan.strides[k][1] == 0) continue;
+    char* repeated = c.scratch<char>(together * n * sizes[k]);
+    for (std::int64_t r = 0; r < together; ++r) std::copy_n(inputs[k], n * sizes[k], repeated + r * n * sizes[k]);
+    inputs[k] = repeated;
+  }
+  plan.widen(together);
+}
+
 // Runs row(inputs, to, n) over the parts of rows of a broadcast; `sizes` are the bytes of the inputs' elements.
 template <int N, class Row>
-void run_broadcast(Run& c, const BroadcastPlan<N>& plan, const std::int64_t (&sizes)[N], Row&& row) {
+void run_broadcast(Run& c, BroadcastPlan<N> plan, const std::int64_t (&sizes)[N], Row&& row) {
   const std::int64_t out_size = size_of(c.out(0).dtype), n = plan.size();
   const char* inputs[N];
   std::int64_t widest = out_size, bytes = n * out_size;
@@ -70,6 +87,7 @@ void run_broadcast(Run& c, const BroadcastPlan<N>& plan, const std::int64_t (&si
     widest = std::max(widest, sizes[k]);
     bytes += c.shape(k).size() * sizes[k];
   }
+  widen_rows(c, plan, sizes, inputs);
   char* y = c.output<char>(0);
   // Elements [begin, end) of the output to `to`.
   const auto compute = [&](std::int64_t begin, std::int64_t end, char* to) {
@@ -142,9 +160,6 @@ namespace ops {
   void run(const name& op, Run& c) { run_binary(c, of(kernels::elementwise().name, c.dtype(0)), Parameters(op).p); }
 #include "kernels/elementwise/binary.inc"
 #undef KCORE_BINARY
-
-void infer(const logical_not&, Infer& c) { infer_unary(c, of(kernels::elementwise().logical_not, c.dtype(0)), true); }
-void run(const logical_not&, Run& c) { run_unary(c, kernels::elementwise().logical_not[0], kNone); }
 
 void infer(const clip& op, Infer& c) {
   c.require(op.low <= op.high, "expected low <= high, received low=", op.low, " and high=", op.high);

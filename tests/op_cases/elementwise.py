@@ -108,6 +108,7 @@ CASES = [
     # broadcasting: equal shapes, scalars on either side, rows, columns, middle dimensions
     Case("add", [X, normal(7, 9)], np.add),
     Case("add", [normal(4, 5, 3), normal(3)], np.add, name="row"),
+    Case("add", [normal(70, 13, 3), normal(3)], np.add, name="many short rows"),
     Case("add", [normal(4, 1, 3), normal(5, 1)], np.add, name="outer"),
     Case("add", [normal(), normal(3, 2)], np.add, name="scalar"),
     Case("add", [normal(2, 1, 4, 1, 3), normal(1, 5, 4, 2, 1)], np.add, name="five"),
@@ -156,4 +157,5 @@ CASES = [
     ),
     Case("where", [booleans(4, 3), normal(4, 3), normal(4, 3, key=1)], np.where),
     Case("where", [booleans(4, 1), normal(3), normal()], np.where, name="broadcast"),
+    Case("where", [booleans(5), normal(901, 5), normal()], np.where, name="many short rows"),
 ]

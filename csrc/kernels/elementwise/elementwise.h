@@ -21,7 +21,6 @@ struct Elementwise {
 #define KCORE_UNARY(op, dtypes, expression) UnaryFunction op[kDTypeCount];
 #include "kernels/elementwise/unary.inc"
 #undef KCORE_UNARY
-  UnaryFunction logical_not[kDTypeCount];
   UnaryFunction clip[kDTypeCount];
   UnaryFunction cast[kDTypeCount][kDTypeCount];  // [from][to]
   UnaryFunction gelu[2][kDTypeCount];            // [approximate]

@@ -85,10 +85,6 @@ void clip_loop(const void* x_, void* y_, std::int64_t n, const double* p) {
   }
 }
 
-void logical_not_loop(const void* x, void* y, std::int64_t n, const double*) {
-  for (std::int64_t i = 0; i < n; ++i) static_cast<bool*>(y)[i] = !static_cast<const bool*>(x)[i];
-}
-
 template <class From, class To>
 void cast_loop(const void* x_, void* y_, std::int64_t n, const double*) {
   const From* __restrict xs = static_cast<const From*>(x_);
@@ -143,7 +139,7 @@ using i64 = std::int64_t;
 #define PREDICATE(op) {nullptr, nullptr, nullptr, nullptr, nullptr, op<float, bool>, op<double, bool>}
 #define COMPARISON(op) \
   {op<u8, bool>, op<u8, bool>, op<i32, bool>, op<u32, bool>, op<i64, bool>, op<float, bool>, op<double, bool>}
-#define LOGICAL(op) {op<bool, bool>, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr}
+#define LOGICAL(op) {op<u8, bool>, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr}
 #define CAST_FROM(T)                                                                 \
   {cast_loop<T, bool>, cast_loop<T, u8>,    cast_loop<T, i32>,    cast_loop<T, u32>, \
    cast_loop<T, i64>,  cast_loop<T, float>, cast_loop<T, double>, cast_loop<T, bfloat16>}
@@ -152,7 +148,6 @@ extern const Elementwise elementwise_table = {
 #define KCORE_UNARY(op, dtypes, expression) dtypes(op##_loop),
 #include "kernels/elementwise/unary.inc"
 #undef KCORE_UNARY
-    {logical_not_loop, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr},
     {nullptr, clip_loop<u8>, clip_loop<i32>, clip_loop<u32>, clip_loop<i64>, clip_loop<float>, clip_loop<double>},
     {CAST_FROM(bool), CAST_FROM(u8), CAST_FROM(i32), CAST_FROM(u32), CAST_FROM(i64), CAST_FROM(float),
      CAST_FROM(double), CAST_FROM(bfloat16)},
