@@ -178,21 +178,46 @@ void infer_scan(Infer& c, std::int64_t axis) {
   c.out(c.in(0));
 }
 
+// Scans `together` lines of neighbouring elements, which begin at `first`. A running value waits for the one before it:
+// several that advance at once use that time.
+template <int together, class T, class Body>
+void scan_rows(std::int64_t first, std::int64_t length, bool reverse, T* y, T initial, const Body& body) {
+  T running[together];
+  std::fill_n(running, together, initial);
+  for (std::int64_t j = 0; j < length; ++j) {
+    const std::int64_t at = first + (reverse ? length - 1 - j : j);
+    for (int l = 0; l < together; ++l) y[at + l * length] = running[l] = body(running[l], at + l * length);
+  }
+}
+
 // body(previous, at) gives the next running value; the scan starts from `initial`. Neighbouring lines go side by side,
 // so that memory is read in order whatever the axis.
 template <class T, class Body>
 void scan(const Shape& shape, std::int64_t axis, bool reverse, T* y, T initial, Body body) {
+  constexpr int kTogether = 4;
   const Lines lines(shape, axis);
-  const std::int64_t step = reverse ? -lines.stride : lines.stride;
-  parallel_ranges(lines.count, lines.grain(2), [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t line = begin; line < end;) {
-      const std::int64_t block = std::min(lines.stride - line % lines.stride, end - line);
-      std::int64_t at = lines.first(line) + (reverse ? (lines.length - 1) * lines.stride : 0);
-      for (std::int64_t j = 0; j < lines.length; ++j, at += step)
-        for (std::int64_t k = at; k < at + block; ++k) y[k] = body(j ? y[k - step] : initial, k);
-      line += block;
-    }
-  });
+  const std::int64_t step = reverse ? -lines.stride : lines.stride, grain = lines.grain(0.5);
+  parallel_ranges(lines.count, (grain + kTogether - 1) / kTogether * kTogether,
+                  [&](std::int64_t begin, std::int64_t end) {
+                    if (lines.stride == 1) {
+                      std::int64_t line = begin;
+                      for (; line + kTogether <= end; line += kTogether)
+                        scan_rows<kTogether>(lines.first(line), lines.length, reverse, y, initial, body);
+                      for (; line < end; ++line)
+                        scan_rows<1>(lines.first(line), lines.length, reverse, y, initial, body);
+                      return;
+                    }
+                    for (std::int64_t line = begin; line < end;) {
+                      const std::int64_t block = std::min(lines.stride - line % lines.stride, end - line);
+                      std::int64_t at = lines.first(line) + (reverse ? (lines.length - 1) * lines.stride : 0);
+                      for (std::int64_t k = at; k < at + block; ++k) y[k] = body(initial, k);
+                      for (std::int64_t j = 1; j < lines.length; ++j) {
+                        at += step;
+                        for (std::int64_t k = at; k < at + block; ++k) y[k] = body(y[k - step], k);
+                      }
+                      line += block;
+                    }
+                  });
 }
 
 }  // namespace

@@ -73,6 +73,7 @@ CASES = [
     ),
     Case("cumsum", [normal(4, 5, 6)], cumsum, {"axis": 1}, ulps=8, why=SCAN),
     Case("cumsum", [normal(4, 50)], cumsum, {"axis": -1, "reverse": True}, ulps=32, why=SCAN, name="reverse"),
+    Case("cumsum", [normal(11, 7)], cumsum, {"axis": -1}, ulps=8, why=SCAN, name="rows"),
     Case("cumsum", [integers(0, 9, 3, 4)], cumsum, {"axis": 0}, grad=False, name="integers"),
     Case("cumprod", [normal(4, 5, 6)], cumprod, {"axis": 1}, ulps=16, why=SCAN),
     Case("cumprod", [WITH_ZERO], cumprod, {"axis": -1}, ulps=16, why=SCAN, name="zero"),
