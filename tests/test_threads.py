@@ -54,7 +54,7 @@ def rows_worth_threads() -> dict[str, Row]:
 
 
 # Too little work for threads in all models, or one that cannot be shared out.
-SERIAL = {"one_hot", "scatter_nd", "slice_update"}
+SERIAL = {"one_hot", "slice_update"}
 
 
 @pytest.mark.parametrize("title", rows_worth_threads())

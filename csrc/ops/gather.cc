@@ -1,27 +1,39 @@
 // Gather and scatter. Values are checked before anything is written: an index outside its axis is an error that names
 // it. Adjoints split the result, not the indices, among threads: sums are made in the order of the indices, always.
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
+#include "base/cache.h"
 #include "base/parallel.h"
+#include "kernels/copy/copy.h"
 #include "ops/op.h"
 
 namespace kcore::ops {
 namespace {
 
-// The indices as int64, in [0, size). Fails for one outside [-size, size).
+// The indices as int64, in [0, size). Fails for the first one outside [-size, size).
 const std::int64_t* checked_indices(Run& c, int input, std::int64_t size, const char* what) {
   const std::int64_t n = c.shape(input).size();
   auto* out = c.scratch<std::int64_t>(n);
   for_dtype(c.dtype(input), [&](auto tag) {
     using T = decltype(tag);
     const T* indices = c.input<T>(input);
-    for (std::int64_t i = 0; i < n; ++i) {
-      const auto index = static_cast<std::int64_t>(indices[i]);
-      if (index < -size || index >= size)
-        c.fail("expected indices in [", -size, ", ", size, ") for ", what, ", received ", index, " at position ", i);
-      out[i] = index < 0 ? index + size : index;
-    }
+    std::atomic<bool> all_inside{true};
+    parallel_ranges(n, grain_for(1), [&](std::int64_t begin, std::int64_t end) {
+      bool inside = true;
+      for (std::int64_t i = begin; i < end; ++i) {
+        const auto index = static_cast<std::int64_t>(indices[i]);
+        inside &= index >= -size && index < size;
+        out[i] = index < 0 ? index + size : index;
+      }
+      if (!inside) all_inside = false;
+    });
+    if (all_inside) return;
+    for (std::int64_t i = 0; i < n; ++i)
+      if (out[i] < 0 || out[i] >= size)
+        c.fail("expected indices in [", -size, ", ", size, ") for ", what, ", received ", indices[i], " at position ",
+               i);
   });
   return out;
 }
@@ -165,12 +177,18 @@ void run(const take_along_axis& op, Run& c) {
     T* to = c.output<T>(0);
     parallel_ranges(x.outer, grain_for(2.0 * static_cast<double>(n * x.inner)),
                     [&](std::int64_t begin, std::int64_t end) {
-                      for (std::int64_t o = begin; o < end; ++o)
+                      for (std::int64_t o = begin; o < end; ++o) {
+                        const T* slab = from + o * x.size * x.inner;
+                        if (x.inner == 1) {
+                          for (std::int64_t at = o * n; at < (o + 1) * n; ++at) to[at] = slab[indices[at]];
+                          continue;
+                        }
                         for (std::int64_t j = 0; j < n; ++j)
                           for (std::int64_t k = 0; k < x.inner; ++k) {
                             const std::int64_t at = (o * n + j) * x.inner + k;
-                            to[at] = from[(o * x.size + indices[at]) * x.inner + k];
+                            to[at] = slab[indices[at] * x.inner + k];
                           }
+                      }
                     });
   });
 }
@@ -287,15 +305,24 @@ void infer(const scatter_nd& op, Infer& c) {
 
 namespace {
 
-// Slices may repeat, so a block owns a part of every slice, never some of the slices.
+// Copies x and combines the updates with it. Slices may repeat, so a block owns a range of y, never some of the slices:
+// it reads all offsets, and so there are only a few blocks.
 template <class T, class Combine>
-void scatter_slices(const Slices& slices, const std::int64_t* offsets, const T* updates, T* y, Combine combine) {
-  parallel_ranges(slices.inner, std::max<std::int64_t>(64, grain_for(static_cast<double>(slices.count) + 1)),
-                  [&](std::int64_t begin, std::int64_t end) {
-                    for (std::int64_t i = 0; i < slices.count; ++i)
-                      for (std::int64_t k = begin; k < end; ++k)
-                        y[offsets[i] + k] = combine(y[offsets[i] + k], updates[i * slices.inner + k]);
-                  });
+void scatter_slices(Run& c, const Slices& slices, const std::int64_t* offsets, Combine combine) {
+  const T *x = c.input<T>(0), *updates = c.input<T>(2);
+  T* y = c.output<T>(0);
+  const std::int64_t size = c.shape(0).size();
+  const bool around = exceeds_cache(2 * size * static_cast<std::int64_t>(sizeof(T)));
+  const std::int64_t grain = std::max<std::int64_t>((size + 15) / 16, std::max<std::int64_t>(16384, slices.count));
+  parallel_ranges(size, grain, [&](std::int64_t begin, std::int64_t end) {
+    kernels::copy().rows(x + begin, 0, y + begin, 0, 1, (end - begin) * static_cast<std::int64_t>(sizeof(T)), around);
+    for (std::int64_t i = 0; i < slices.count; ++i) {
+      const std::int64_t first = std::max<std::int64_t>(begin - offsets[i], 0),
+                         last = std::min(end - offsets[i], slices.inner);
+      T* row = y + offsets[i];
+      for (std::int64_t k = first; k < last; ++k) row[k] = combine(row[k], updates[i * slices.inner + k]);
+    }
+  });
 }
 
 }  // namespace
@@ -303,28 +330,25 @@ void scatter_slices(const Slices& slices, const std::int64_t* offsets, const T* 
 void run(const scatter_nd& op, Run& c) {
   const Slices slices(c.shape(0), c.shape(1));
   const std::int64_t* offsets = slice_offsets(c, slices);
-  std::memcpy(c.output(0), c.input(0), static_cast<std::size_t>(c.shape(0).size() * size_of(c.dtype(0))));
   if (op.reduction == "update") {
     for_width(c.dtype(0), [&](auto tag) {
       using T = decltype(tag);
-      scatter_slices(slices, offsets, c.input<T>(2), c.output<T>(0), [](T, T b) { return b; });
+      scatter_slices<T>(c, slices, offsets, [](T, T b) { return b; });
     });
     return;
   }
   for_dtype(c.dtype(0), [&](auto tag) {
     using T = decltype(tag);
     if constexpr (!std::is_same_v<T, bool>) {
-      const T* updates = c.input<T>(2);
-      T* y = c.output<T>(0);
       // A NaN wins over any number, as in NumPy.
       if (op.reduction == "add")
-        scatter_slices(slices, offsets, updates, y, [](T a, T b) { return static_cast<T>(a + b); });
+        scatter_slices<T>(c, slices, offsets, [](T a, T b) { return static_cast<T>(a + b); });
       else if (op.reduction == "mul")
-        scatter_slices(slices, offsets, updates, y, [](T a, T b) { return static_cast<T>(a * b); });
+        scatter_slices<T>(c, slices, offsets, [](T a, T b) { return static_cast<T>(a * b); });
       else if (op.reduction == "max")
-        scatter_slices(slices, offsets, updates, y, [](T a, T b) { return a > b || a != a ? a : b; });
+        scatter_slices<T>(c, slices, offsets, [](T a, T b) { return a > b || a != a ? a : b; });
       else
-        scatter_slices(slices, offsets, updates, y, [](T a, T b) { return a < b || a != a ? a : b; });
+        scatter_slices<T>(c, slices, offsets, [](T a, T b) { return a < b || a != a ? a : b; });
     }
   });
 }

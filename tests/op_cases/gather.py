@@ -88,6 +88,15 @@ CASES = [
     Case("gather_nd", [X, ND], gather_nd),
     Case("scatter_nd", [X, ND, normal(3, 4, 3)], scatter_nd, {"reduction": "add"}, ulps=8, why=SUM),
     Case("scatter_nd", [X, ND, normal(3, 4, 3)], scatter_nd, {"reduction": "update"}, name="update"),
+    Case(
+        "scatter_nd",  # so large that blocks share it out, and some begin within a slice
+        [normal(700, 99), integers(-700, 700, 90, 1), normal(90, 99)],
+        scatter_nd,
+        {"reduction": "add"},
+        ulps=8,
+        why=SUM,
+        name="blocks",
+    ),
     Case("scatter_nd", [CHOICE, UNIQUE, normal(3) * 5], scatter_nd, {"reduction": "max"}, name="max"),
     Case("scatter_nd", [CHOICE, UNIQUE, normal(3) * 5], scatter_nd, {"reduction": "min"}, name="min"),
     Case("scatter_nd", [CHOICE, UNIQUE, normal(3)], scatter_nd, {"reduction": "mul"}, second=False, name="mul"),
