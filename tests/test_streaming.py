@@ -50,6 +50,18 @@ def test_large_is_many_small(name, dtype, isa, x):
         np.testing.assert_array_equal(large[i : i + PIECE], np.asarray(f(x[i : i + PIECE])))
 
 
+# A bias of few channels stands for many rows of one.
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("rows", [700, 901, 2_800_003])
+def test_few_channels(rows, dtype, isa):
+    x = ops.cast(np.random.default_rng(0).normal(size=(rows, 3)), dtype)
+    bias = ops.convert_to_tensor([0.5, -1.25, 3.0], dtype)
+    for f in (ops.add, lambda a, b: ops.subtract(b, a), ops.less, lambda a, b: ops.where(b > 0, a, b)):
+        y = np.asarray(f(x, bias))
+        for channel in range(3):
+            np.testing.assert_array_equal(y[:, channel], np.asarray(f(x[:, channel], bias[channel])))
+
+
 # Two and three dimensions, long and short, whole squares and what is left beside them.
 MOVES = {
     "square": ((3264, 3264), (1, 0)),
