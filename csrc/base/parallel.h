@@ -66,7 +66,7 @@ void parallel_team(int most, Body&& body) {
 // order above the cost of waking a thread.
 inline std::int64_t grain_for(double cost) {
   const double elements = 20000.0 / cost;
-  return elements < 1 ? 1 : static_cast<std::int64_t>(elements);
+  return elements < 1 ? 1 : elements < 1e12 ? static_cast<std::int64_t>(elements) : std::int64_t{1} << 40;
 }
 
 }  // namespace kcore

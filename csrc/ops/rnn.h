@@ -22,7 +22,7 @@ void matrix_product(Run& c, std::int64_t m, std::int64_t n, std::int64_t k, kern
       for (std::int64_t j = 0; j < n; ++j) y[i * ldy + j] = residual ? residual[i * ldy + j] : T(0);
     return;
   }
-  const auto& kernels = gemm_kernels<T>();
+  const auto& kernels = gemm_kernels<T>(choose_gemm<T>(c, m, n, k));
   const kernels::Epilogue<T> sum{.residual = residual, .ld_residual = ldy};
   run_gemm(
       c, GemmPlan(m, n, k), y, 0, ldy, [&](std::int64_t) { return sum; },
