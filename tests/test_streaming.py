@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kcore import _core, ops
+from kcore.autograd import apply
 
 ISAS = _core.supported_isas()
 ROWS, COLUMNS, PIECE = 4999, 2003, 250  # 40 MB of float32, more than any op keeps; rows do not begin on cache lines
@@ -97,3 +98,22 @@ def test_large_copies(isa, x):
     np.testing.assert_array_equal(np.asarray(t[3:, 5:]), x[3:, 5:])
     np.testing.assert_array_equal(np.asarray(ops.pad(t, ((1, 2), (3, 0)))), np.pad(x, ((1, 2), (3, 0))))
     np.testing.assert_array_equal(np.asarray(ops.full(x.shape, 3.0)), np.full(x.shape, 3, "float32"))
+
+
+def test_large_pointwise_convolution(isa):
+    rng = np.random.default_rng(1)
+    x, dy = (rng.standard_normal((4, 180, 190, n), dtype=np.float32) for n in (40, 41))
+    kernel = ops.convert_to_tensor(rng.standard_normal((1, 1, 40, 41), dtype=np.float32))
+    bias = ops.ones(41)
+    assert x.nbytes + dy.nbytes > 32 << 20
+    attrs = {"strides": [1, 1], "pads": [0] * 4, "dilations": [1, 1], "groups": 1}
+
+    def forward(x):
+        return np.asarray(apply("conv", (ops.convert_to_tensor(x), kernel, bias), {**attrs, "activation": "relu"}))
+
+    def input_grad(dy):
+        inputs = (ops.convert_to_tensor(dy), kernel)
+        return np.asarray(apply("conv_input_grad", inputs, {"input_shape": [180, 190], **attrs}))
+
+    for f, images in ((forward, x), (input_grad, dy)):
+        np.testing.assert_array_equal(f(images), np.concatenate([f(images[i : i + 1]) for i in range(len(images))]))

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/cache.h"
 #include "ops/activation.h"
 #include "ops/conv_depthwise.h"
 #include "ops/conv_direct.h"
@@ -48,6 +49,18 @@ Positions<T> output_positions(const ConvShape& s, T* y) {
           {H.out * W.out * s.filters, W.out * s.filters, s.filters}};
 }
 
+// Whether the direct way computes columns [0, n) of a product. A pointwise one is a plain product of matrices, whose A
+// is worth packing unless a single panel of columns reads it.
+bool direct(const ConvShape& s, const kernels::GemmKernel& gemm, std::int64_t n) {
+  return gemm.arithmetic == Arithmetic::fma && (!s.pointwise() || n <= kernels::kConvPanel);
+}
+
+// Whether a pointwise product had better be written around the cache.
+template <class T>
+bool streams(const ConvShape& s) {
+  return exceeds_cache(s.positions() * (s.channels + s.filters) * static_cast<std::int64_t>(sizeof(T)));
+}
+
 // The kernels of the packed way for one that select_gemm chose; float32 only.
 const kernels::PackedConvKernels<float>& packed_conv_kernels(const kernels::GemmKernel& kernel) {
   return kernels::conv(kernel.isa).packed[static_cast<int>(kernel.arithmetic)];
@@ -63,7 +76,7 @@ void forward(const ConvShape& s, Run& c, const Epilogue<T>& epilogue) {
     return run_tasks({depthwise_product(input_patches(s, x, offsets), s.batch, s.groups, gf, kernel,
                                         output_positions(s, y), epilogue)});
   const kernels::GemmKernel& gemm = choose_gemm<T>(c, s.positions(), gf, s.taps() * gc);
-  if (!s.pointwise() && gemm.arithmetic == Arithmetic::fma) {
+  if (direct(s, gemm, gf)) {
     const auto pack = [&](std::int64_t g, std::int64_t k, std::int64_t k0, std::int64_t k1, T* to) {
       conv_kernels<T>().pack({kernel + g * gf, s.filters, false}, k, k0, k1, gf, to);
     };
@@ -74,6 +87,7 @@ void forward(const ConvShape& s, Run& c, const Epilogue<T>& epilogue) {
     auto of_group = epilogue;
     if (epilogue.bias) of_group.bias += g * gf;
     if (epilogue.residual) of_group.residual += g * gf;
+    of_group.stream = s.pointwise() && streams<T>(s);
     return of_group;
   };
   const GemmPlan plan(s.positions(), gf, s.taps() * gc, s.groups);
@@ -186,13 +200,16 @@ void input_grad(const ConvShape& s, Run& c) {
   if (s.pointwise() && !s.depthwise()) {
     const std::int64_t gc = s.group_channels(), gf = s.group_filters();
     const kernels::GemmKernel& gemm = choose_gemm<T>(c, s.positions(), gc, gf);
-    run_gemm(c, GemmPlan(s.positions(), gc, gf, s.groups), c.output<T>(0), gc, s.channels,
-             [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, const Epilogue<T>& epilogue,
-                 void* scratch) {
-               gemm_kernels<T>(gemm).block({dy + g * gf, s.filters, false}, {kernel + g * gf, s.filters, true}, out,
-                                           ldout, range, epilogue, scratch);
-             });
-    return;
+    const Epilogue<T> streamed{.stream = streams<T>(s)};
+    if (!direct(s, gemm, gc))
+      return run_gemm(
+          c, GemmPlan(s.positions(), gc, gf, s.groups), c.output<T>(0), gc, s.channels,
+          [&](std::int64_t) { return streamed; },
+          [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, const Epilogue<T>& epilogue,
+              void* scratch) {
+            gemm_kernels<T>(gemm).block({dy + g * gf, s.filters, false}, {kernel + g * gf, s.filters, true}, out, ldout,
+                                        range, epilogue, scratch);
+          });
   }
   const auto depth = phases_of(s.axis[0]), height = phases_of(s.axis[1]), width = phases_of(s.axis[2]);
   std::vector<ConvTasks> tasks;

@@ -16,12 +16,16 @@
 
 #include "kernels/gemm/epilogue.h"
 #include "kernels/gemm/pack.h"
+#include "kernels/stream.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
 
 // Panels of A that are packed together.
 constexpr std::int64_t kGroupA = 4;
+
+// Columns of C that a panel of rows has ready in L1 before they are written around the cache.
+constexpr std::int64_t kStreamColumns = 64;
 
 // B packed span by span, into the block's scratch.
 template <class Tile, class PackB>
@@ -79,6 +83,9 @@ void gemm_block(const PackA& pack_a, SourceB b, const RowsOfC& rows_of_c, const 
     for (std::int64_t i = 0; i < m; ++i) __builtin_memset(c[i] + range.n0, 0, static_cast<std::size_t>(n) * sizeof(T));
 
   [[maybe_unused]] typename Tile::Session session;
+  // Only where C is not read again, to be added to.
+  const bool stream = epilogue.stream && range.k1 - range.k0 <= Tile::kSpan && range.k0 < range.k1;
+  alignas(64) T block[R * kStreamColumns];
   const auto first_row = [&](std::int64_t panel) { return panel * m / panels_m; };
   for (std::int64_t k0 = range.k0; k0 < range.k1; k0 += Tile::kSpan) {
     const std::int64_t count = range.k1 - k0 < Tile::kSpan ? range.k1 - k0 : Tile::kSpan;
@@ -93,17 +100,31 @@ void gemm_block(const PackA& pack_a, SourceB b, const RowsOfC& rows_of_c, const 
       for (std::int64_t p = group; p < end; ++p) {
         const std::int64_t i = first_row(p);
         const int rows = static_cast<int>(first_row(p + 1) - i);
+        const void* const a = packed_a + static_cast<std::size_t>(p - group) * Tile::a_bytes(Tile::kSpan);
+        for (std::int64_t j = 0; stream && j < n; j += kStreamColumns) {
+          const std::int64_t n0 = range.n0 + j, columns = n - j < kStreamColumns ? n - j : kStreamColumns;
+          T* to[R];
+          for (int r = 0; r < rows; ++r) to[r] = block + r * kStreamColumns;
+          for (std::int64_t q = 0; q < columns; q += W)
+            Tile::multiply(count, a, rows, b.at(k0, n0 + q, (j + q) / W),
+                           static_cast<int>(columns - q < W ? columns - q : W), to, q, false);
+          for (int r = 0; r < rows; ++r) {
+            if (!epilogue.empty()) finish_row(epilogue, to[r] - n0, range.m0 + i + r, n0, n0 + columns);
+            stream_out(c[i + r] + n0, to[r], columns * static_cast<std::int64_t>(sizeof(T)), nullptr, 0);
+          }
+        }
+        if (stream) continue;
         for (std::int64_t q = 0; q < panels_n; ++q) {
           const std::int64_t j = q * W;
-          Tile::multiply(count, packed_a + static_cast<std::size_t>(p - group) * Tile::a_bytes(Tile::kSpan), rows,
-                         b.at(k0, range.n0 + j, q), static_cast<int>(n - j < W ? n - j : W), c + i, range.n0 + j,
-                         k0 != range.k0);
+          Tile::multiply(count, a, rows, b.at(k0, range.n0 + j, q), static_cast<int>(n - j < W ? n - j : W), c + i,
+                         range.n0 + j, k0 != range.k0);
         }
         if (k0 + count == range.k1 && !epilogue.empty())
           for (int r = 0; r < rows; ++r) finish_row(epilogue, c[i + r], range.m0 + i + r, range.n0, range.n1);
       }
     }
   }
+  if (stream) stream_end();
   if (range.k0 >= range.k1 && !epilogue.empty())
     for (std::int64_t i = 0; i < m; ++i) finish_row(epilogue, c[i], range.m0 + i, range.n0, range.n1);
 }

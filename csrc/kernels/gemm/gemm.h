@@ -66,6 +66,7 @@ struct Epilogue {
   const T* residual = nullptr;
   std::int64_t ld_residual = 0;
   Activation activation = Activation::linear;
+  bool stream = false;  // C had better be written around the cache (base/cache.h)
 
   bool empty() const { return !bias && !residual && activation == Activation::linear; }
 };
