@@ -66,9 +66,10 @@ KCORE_INLINE void add_weighted(T* y, const T* weights, const T* v, std::int64_t 
   });
 }
 
+// Into L2: a tile of all heads is more than an L1 holds.
 template <class T>
 KCORE_INLINE void fetch_run(const T* x, std::int64_t n) {
-  for (std::int64_t i = 0; i < n; i += 64 / static_cast<int>(sizeof(T))) __builtin_prefetch(x + i);
+  for (std::int64_t i = 0; i < n; i += 64 / static_cast<int>(sizeof(T))) __builtin_prefetch(x + i, 0, 2);
 }
 
 template <class T>
