@@ -22,7 +22,8 @@ inline TileFile& tile_file() {
   return file;
 }
 
-struct AmxSession {};
+inline void tiles_begin() {}
+inline void tiles_end() {}
 
 KCORE_INLINE float flushed(float x) { return __builtin_fabsf(x) < 1.17549435e-38f ? 0.0f : x; }
 KCORE_INLINE float half_of(std::uint32_t word, int upper) {
@@ -60,19 +61,17 @@ void tile_multiply() {
 
 #else
 
-// Configures all eight tiles as 16 x 64 bytes while it lives: idle tiles in use cost every context switch.
-struct AmxSession {
-  AmxSession() {
-    struct alignas(64) {
-      std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
-      std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-      std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-    } config;
-    static_assert(sizeof config == 64);
-    asm volatile("ldtilecfg %0" : : "m"(config));
-  }
-  ~AmxSession() { asm volatile("tilerelease"); }
-};
+// Configures all eight tiles as 16 x 64 bytes; tiles in use cost every context switch until they are released.
+inline void tiles_begin() {
+  struct alignas(64) {
+    std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+  } config;
+  static_assert(sizeof config == 64);
+  asm volatile("ldtilecfg %0" : : "m"(config));
+}
+inline void tiles_end() { asm volatile("tilerelease"); }
 
 template <int Tile>
 KCORE_INLINE void tile_zero() {

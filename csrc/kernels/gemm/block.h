@@ -11,7 +11,7 @@
 //   pack_a(packer, to, at, i, rows, k, count), pack_b(packer, to, at, k, count, j, columns)   steps [at, at + count) of
 //                              a panel; at is a multiple of kPackSteps
 //   multiply(count, a, rows, b, columns, c, n, add)   C[rows, n : n + columns] = or += the product of two panels
-//   Session                    an object that lives while the tile is used on this thread
+//   begin(), end()             around the use of the tile on this thread
 #pragma once
 
 #include "kernels/gemm/epilogue.h"
@@ -82,7 +82,7 @@ void gemm_block(const PackA& pack_a, SourceB b, const RowsOfC& rows_of_c, const 
   if (range.k0 >= range.k1)
     for (std::int64_t i = 0; i < m; ++i) __builtin_memset(c[i] + range.n0, 0, static_cast<std::size_t>(n) * sizeof(T));
 
-  [[maybe_unused]] typename Tile::Session session;
+  Tile::begin();
   // Only where C is not read again, to be added to.
   const bool stream = epilogue.stream && range.k1 - range.k0 <= Tile::kSpan && range.k0 < range.k1;
   alignas(64) T block[R * kStreamColumns];
@@ -124,6 +124,7 @@ void gemm_block(const PackA& pack_a, SourceB b, const RowsOfC& rows_of_c, const 
       }
     }
   }
+  Tile::end();
   if (stream) stream_end();
   if (range.k0 >= range.k1 && !epilogue.empty())
     for (std::int64_t i = 0; i < m; ++i) finish_row(epilogue, c[i], range.m0 + i, range.n0, range.n1);

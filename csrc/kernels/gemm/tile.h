@@ -109,7 +109,8 @@ constexpr MicroTiles<T> kMicroTiles = micro_tiles<T>(std::make_integer_sequence<
 template <class T>
 struct FmaTile {
   using Value = T;
-  struct Session {};
+  static void begin() {}
+  static void end() {}
   static constexpr std::int64_t kRows = kTileRows, kColumns = kTileColumns<T>, kSpan = kGemmSpanK;
   static constexpr std::size_t a_bytes(std::int64_t k) { return static_cast<std::size_t>(k * 16) * sizeof(T); }
   static constexpr std::size_t b_bytes(std::int64_t k) { return static_cast<std::size_t>(k * kColumns) * sizeof(T); }

@@ -20,7 +20,8 @@ namespace {
 template <int Parts>
 struct AmxTile {
   using Value = float;
-  using Session = AmxSession;
+  static void begin() { tiles_begin(); }
+  static void end() { tiles_end(); }
   static constexpr std::int64_t kRows = 32, kColumns = 32, kSpan = 128, kSteps = 32;
   static constexpr std::size_t kBlock = Parts * 2 * kTileBytes + 64;
   static constexpr std::size_t a_bytes(std::int64_t k) {

@@ -46,7 +46,8 @@ constexpr auto micro_tiles_bf16(std::integer_sequence<int, R...>) {
 
 struct Bf16Tile {
   using Value = float;
-  struct Session {};
+  static void begin() {}
+  static void end() {}
   static constexpr std::int64_t kRows = 14, kColumns = 32, kSpan = kGemmSpanK;
   static constexpr std::size_t bytes(std::int64_t k, std::int64_t width) {
     return static_cast<std::size_t>((k + 1) / 2 * width) * 4;
