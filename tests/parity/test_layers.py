@@ -38,6 +38,7 @@ def plain(config):
 
 def both(case: Case):
     """(kcore's layer, Keras's layer, inputs), built, with Keras's weights in both."""
+    keras.utils.set_random_seed(3)  # the same weights in every run
     ours, theirs = case.make(kcore.layers), case.make(keras.layers)
     inputs = case.inputs()
     x = inputs[0] if len(inputs) == 1 else inputs

@@ -44,12 +44,14 @@ def test_layer(case: Case):
     assert (ours.compute_dtype, ours.variable_dtype) == (theirs.compute_dtype, theirs.variable_dtype)
     assert plain(ours.get_config()) == plain(theirs.get_config())
     got, expected = ours(x, **case.call, **inference(ours)), theirs(x, **case.call, **inference(theirs))
+    # Keras rounds gates and states at every step; here a recurrence runs in float32 and is rounded at the end.
+    roundings = 16 if isinstance(theirs, (keras.layers.RNN, keras.layers.Bidirectional)) else 6
     for a, b in zip(flat(got), flat(expected), strict=True):
-        assert_near(a, b, 6)
+        assert_near(a, b, roundings)
     if takes_training(theirs) and not case.random:
         got, expected = ours(x, training=True, **case.call), theirs(x, training=True, **case.call)
         for a, b in zip([*flat(got), *ours.get_weights()], [*flat(expected), *theirs.get_weights()], strict=True):
-            assert_near(a, b, 6)
+            assert_near(a, b, roundings)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.gradients], ids=lambda c: c.name)
