@@ -12,25 +12,19 @@ namespace {
 template <class Tile, class T>
 void forward(const Patches<T>& x, const Matrix<T>& kernel, T* y, std::int64_t ldy, const GemmRange& range,
              const Epilogue<T>& epilogue, void* scratch) {
-  const MatrixColumns<T> columns{kernel};
-  gemm_block<Tile>(PatchRows<T>(x), PackEachSpan<Tile, MatrixColumns<T>>{columns}, MatrixOut<T>{y, ldy}, range,
-                   epilogue, scratch);
+  gemm_block<Tile>(PatchRows<T>(x), MatrixColumns<T>{kernel}, MatrixOut<T>{y, ldy}, range, epilogue, scratch);
 }
 
 template <class Tile, class T>
 void input_grad(const Patches<T>& dy, const FlippedKernel<T>& kernel, const Positions<T>& dx, const GemmRange& range,
                 const Epilogue<T>& epilogue, void* scratch) {
-  const FlippedColumns<T> columns{kernel};
-  gemm_block<Tile>(PatchRows<T>(dy), PackEachSpan<Tile, FlippedColumns<T>>{columns}, PositionsOut<T>{dx}, range,
-                   epilogue, scratch);
+  gemm_block<Tile>(PatchRows<T>(dy), FlippedColumns<T>{kernel}, PositionsOut<T>{dx}, range, epilogue, scratch);
 }
 
 template <class Tile, class T>
 void kernel_grad(const Patches<T>& x, const Matrix<T>& dy, T* dkernel, std::int64_t ld, const GemmRange& range,
                  const Epilogue<T>& epilogue, void* scratch) {
-  const MatrixColumns<T> columns{dy};
-  gemm_block<Tile>(PatchColumns<T>{x}, PackEachSpan<Tile, MatrixColumns<T>>{columns}, MatrixOut<T>{dkernel, ld}, range,
-                   epilogue, scratch);
+  gemm_block<Tile>(PatchColumns<T>{x}, MatrixColumns<T>{dy}, MatrixOut<T>{dkernel, ld}, range, epilogue, scratch);
 }
 
 // The kernels of a tile; none where the ISA has no such tile, or where there is nothing to gain by packing.

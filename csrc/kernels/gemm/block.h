@@ -27,55 +27,18 @@ constexpr std::int64_t kGroupA = 4;
 // Columns of C that a panel of rows has ready in L1 before they are written around the cache.
 constexpr std::int64_t kStreamColumns = 64;
 
-// B packed span by span, into the block's scratch.
-template <class Tile, class PackB>
-struct PackEachSpan {
-  const PackB& pack;
-  char* to = nullptr;
-
-  std::size_t scratch_bytes(std::int64_t panels) const {
-    return static_cast<std::size_t>(panels) * Tile::b_bytes(Tile::kSpan);
-  }
-  // Columns [n0, n1) of steps [k0, k0 + count).
-  void prepare(std::int64_t k0, std::int64_t count, std::int64_t n0, std::int64_t n1) const {
-    constexpr std::int64_t W = Tile::kColumns;
-    for_chunks(steps_together(pack, count), count, [&](std::int64_t at, std::int64_t steps) {
-      char* panel = to;
-      for (std::int64_t j = n0; j < n1; j += W, panel += Tile::b_bytes(Tile::kSpan))
-        Tile::pack_b(pack, panel, at, k0 + at, steps, j, static_cast<int>(n1 - j < W ? n1 - j : W));
-    });
-  }
-  const void* at(std::int64_t, std::int64_t, std::int64_t panel) const {
-    return to + static_cast<std::size_t>(panel) * Tile::b_bytes(Tile::kSpan);
-  }
-};
-
-// B packed before (GemmKernels::pack): panel after panel of kColumns columns, each over all of K.
-template <class Tile>
-struct PackedBefore {
-  PackedMatrix b;
-  char* to = nullptr;
-
-  std::size_t scratch_bytes(std::int64_t) const { return 0; }
-  void prepare(std::int64_t, std::int64_t, std::int64_t, std::int64_t) const {}
-  const void* at(std::int64_t k, std::int64_t j, std::int64_t) const {
-    return static_cast<const char*>(b.data) + static_cast<std::size_t>(j / Tile::kColumns) * Tile::b_bytes(b.k) +
-           Tile::b_bytes(k);
-  }
-};
-
 // rows_of_c(m, count, pointers) gives the address of column 0 of each of `count` rows from m on. The epilogue's
 // residual has C's rows in the order of m.
-template <class Tile, class PackA, class SourceB, class RowsOfC>
-void gemm_block(const PackA& pack_a, SourceB b, const RowsOfC& rows_of_c, const GemmRange& range,
+template <class Tile, class PackA, class PackB, class RowsOfC>
+void gemm_block(const PackA& pack_a, const PackB& pack_b, const RowsOfC& rows_of_c, const GemmRange& range,
                 const Epilogue<typename Tile::Value>& epilogue, void* scratch) {
   using T = typename Tile::Value;
   constexpr std::int64_t R = Tile::kRows, W = Tile::kColumns;
   static_assert(R <= kGemmMaxTile && W <= 64 && 64 % W == 0 && kGemmSpanK % Tile::kSpan == 0);
   const std::int64_t m = range.m1 - range.m0, n = range.n1 - range.n0;
   const std::int64_t panels_n = (n + W - 1) / W, panels_m = (m + R - 1) / R;
-  b.to = static_cast<char*>(scratch);
-  char* const packed_a = b.to + b.scratch_bytes(panels_n);
+  char* const packed_b = static_cast<char*>(scratch);
+  char* const packed_a = packed_b + static_cast<std::size_t>(panels_n) * Tile::b_bytes(Tile::kSpan);
   T** const c = reinterpret_cast<T**>(packed_a + kGroupA * Tile::a_bytes(Tile::kSpan));
 
   rows_of_c(range.m0, m, c);
@@ -86,10 +49,17 @@ void gemm_block(const PackA& pack_a, SourceB b, const RowsOfC& rows_of_c, const 
   // Only where C is not read again, to be added to.
   const bool stream = epilogue.stream && range.k1 - range.k0 <= Tile::kSpan && range.k0 < range.k1;
   alignas(64) T block[R * kStreamColumns];
+  const auto panel_of_b = [&](std::int64_t q) {
+    return packed_b + static_cast<std::size_t>(q) * Tile::b_bytes(Tile::kSpan);
+  };
+  const auto columns_of = [&](std::int64_t q) { return static_cast<int>(n - q * W < W ? n - q * W : W); };
   const auto first_row = [&](std::int64_t panel) { return panel * m / panels_m; };
   for (std::int64_t k0 = range.k0; k0 < range.k1; k0 += Tile::kSpan) {
     const std::int64_t count = range.k1 - k0 < Tile::kSpan ? range.k1 - k0 : Tile::kSpan;
-    b.prepare(k0, count, range.n0, range.n1);
+    for_chunks(steps_together(pack_b, count), count, [&](std::int64_t at, std::int64_t steps) {
+      for (std::int64_t q = 0; q < panels_n; ++q)
+        Tile::pack_b(pack_b, panel_of_b(q), at, k0 + at, steps, range.n0 + q * W, columns_of(q));
+    });
     for (std::int64_t group = 0; group < panels_m; group += kGroupA) {
       const std::int64_t end = group + kGroupA < panels_m ? group + kGroupA : panels_m;
       for_chunks(steps_together(pack_a, count), count, [&](std::int64_t at, std::int64_t steps) {
@@ -106,19 +76,16 @@ void gemm_block(const PackA& pack_a, SourceB b, const RowsOfC& rows_of_c, const 
           T* to[R];
           for (int r = 0; r < rows; ++r) to[r] = block + r * kStreamColumns;
           for (std::int64_t q = 0; q < columns; q += W)
-            Tile::multiply(count, a, rows, b.at(k0, n0 + q, (j + q) / W),
-                           static_cast<int>(columns - q < W ? columns - q : W), to, q, false);
+            Tile::multiply(count, a, rows, panel_of_b((j + q) / W), static_cast<int>(columns - q < W ? columns - q : W),
+                           to, q, false);
           for (int r = 0; r < rows; ++r) {
             if (!epilogue.empty()) finish_row(epilogue, to[r] - n0, range.m0 + i + r, n0, n0 + columns);
             stream_out(c[i + r] + n0, to[r], columns * static_cast<std::int64_t>(sizeof(T)), nullptr, 0);
           }
         }
         if (stream) continue;
-        for (std::int64_t q = 0; q < panels_n; ++q) {
-          const std::int64_t j = q * W;
-          Tile::multiply(count, a, rows, b.at(k0, range.n0 + j, q), static_cast<int>(n - j < W ? n - j : W), c + i,
-                         range.n0 + j, k0 != range.k0);
-        }
+        for (std::int64_t q = 0; q < panels_n; ++q)
+          Tile::multiply(count, a, rows, panel_of_b(q), columns_of(q), c + i, range.n0 + q * W, k0 != range.k0);
         if (k0 + count == range.k1 && !epilogue.empty())
           for (int r = 0; r < rows; ++r) finish_row(epilogue, c[i + r], range.m0 + i + r, range.n0, range.n1);
       }

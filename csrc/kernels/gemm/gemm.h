@@ -52,12 +52,6 @@ struct Matrix {
   bool transposed = false;
 };
 
-// B packed once for many products: whole columns, all of K. Made by GemmKernels::pack of the same kernels.
-struct PackedMatrix {
-  const void* data;
-  std::int64_t k;
-};
-
 // What happens to C while it is hot: activation(c + bias[n] + residual[m, n]). The residual must not overlap C, which
 // holds partial sums on the way.
 template <class T>
@@ -79,12 +73,6 @@ struct GemmKernels {
   // The same for operands of bfloat16; float32 only.
   void (*block_bf16)(const Matrix<bfloat16>& a, const Matrix<bfloat16>& b, T* c, std::int64_t ldc,
                      const GemmRange& range, const Epilogue<T>& epilogue, void* scratch);
-  // With B packed before; n0 is a multiple of 64.
-  void (*block_packed)(const Matrix<T>& a, const PackedMatrix& b, T* c, std::int64_t ldc, const GemmRange& range,
-                       const Epilogue<T>& epilogue, void* scratch);
-  // Packs columns [n0, n1) of B (k x n); n0 is a multiple of 64. `to` holds packed_bytes(k, n), 64-byte aligned.
-  std::size_t (*packed_bytes)(std::int64_t k, std::int64_t n);
-  void (*pack)(const Matrix<T>& b, std::int64_t k, std::int64_t n0, std::int64_t n1, void* to);
   // y[i] = sum over k in [k0, k1) of op(A)[i, k] x[k], i in [i0, i1), without packing: memory-bound.
   void (*vector)(const Matrix<T>& a, const T* x, T* y, const VectorRange& range);
   void (*vector_bf16)(const Matrix<bfloat16>& a, const T* x, T* y, const VectorRange& range);

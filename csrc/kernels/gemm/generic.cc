@@ -11,32 +11,7 @@ namespace {
 template <class Tile, class Stored, class T>
 void block(const Matrix<Stored>& a, const Matrix<Stored>& b, T* c, std::int64_t ldc, const GemmRange& range,
            const Epilogue<T>& epilogue, void* scratch) {
-  const MatrixColumns<Stored> columns{b};
-  gemm_block<Tile>(MatrixRows<Stored>{a}, PackEachSpan<Tile, MatrixColumns<Stored>>{columns}, MatrixOut<T>{c, ldc},
-                   range, epilogue, scratch);
-}
-
-template <class Tile, class T>
-void block_packed(const Matrix<T>& a, const PackedMatrix& b, T* c, std::int64_t ldc, const GemmRange& range,
-                  const Epilogue<T>& epilogue, void* scratch) {
-  gemm_block<Tile>(MatrixRows<T>{a}, PackedBefore<Tile>{b}, MatrixOut<T>{c, ldc}, range, epilogue, scratch);
-}
-
-template <class Tile>
-std::size_t packed_bytes(std::int64_t k, std::int64_t n) {
-  return static_cast<std::size_t>((n + Tile::kColumns - 1) / Tile::kColumns) * Tile::b_bytes(k);
-}
-
-template <class Tile, class T>
-void pack(const Matrix<T>& b, std::int64_t k, std::int64_t n0, std::int64_t n1, void* to) {
-  constexpr std::int64_t W = Tile::kColumns;
-  const MatrixColumns<T> columns{b};
-  for (std::int64_t j = n0; j < n1; j += W) {
-    char* const panel = static_cast<char*>(to) + static_cast<std::size_t>(j / W) * Tile::b_bytes(k);
-    for (std::int64_t k0 = 0; k0 < k; k0 += Tile::kSpan)
-      Tile::pack_b(columns, panel + Tile::b_bytes(k0), 0, k0, k - k0 < Tile::kSpan ? k - k0 : Tile::kSpan, j,
-                   static_cast<int>(n1 - j < W ? n1 - j : W));
-  }
+  gemm_block<Tile>(MatrixRows<Stored>{a}, MatrixColumns<Stored>{b}, MatrixOut<T>{c, ldc}, range, epilogue, scratch);
 }
 
 template <class T>
@@ -80,9 +55,7 @@ constexpr GemmKernels<T> kernels_of() {
   if constexpr (std::is_void_v<Tile>) {
     return {};
   } else {
-    GemmKernels<T> kernels = {
-        block<Tile, T>, nullptr,  block_packed<Tile, T>, packed_bytes<Tile>, pack<Tile, T>, vector_product<T>, nullptr,
-        combine<T>,     finish<T>};
+    GemmKernels<T> kernels = {block<Tile, T>, nullptr, vector_product<T>, nullptr, combine<T>, finish<T>};
     if constexpr (std::is_same_v<T, float>) {
       kernels.block_bf16 = block<Tile, bfloat16>;
       kernels.vector_bf16 = vector_product<T>;
