@@ -26,6 +26,14 @@ def mixed():
         k.config.set_dtype_policy("float32")
 
 
+def roundings(case: Case) -> int:
+    """How many roundings outputs may differ by: about one and a half times what was seen with other seeds.
+
+    Keras rounds gates and states at every step; here a recurrence runs in float32 and is rounded at the end.
+    """
+    return 16 if isinstance(case.make(keras.layers), (keras.layers.RNN, keras.layers.Bidirectional)) else 6
+
+
 def assert_near(a, b, roundings: float) -> None:
     a, b = (np.asarray(x) for x in (a, b))
     assert a.shape == b.shape
@@ -44,14 +52,12 @@ def test_layer(case: Case):
     assert (ours.compute_dtype, ours.variable_dtype) == (theirs.compute_dtype, theirs.variable_dtype)
     assert plain(ours.get_config()) == plain(theirs.get_config())
     got, expected = ours(x, **case.call, **inference(ours)), theirs(x, **case.call, **inference(theirs))
-    # Keras rounds gates and states at every step; here a recurrence runs in float32 and is rounded at the end.
-    roundings = 16 if isinstance(theirs, (keras.layers.RNN, keras.layers.Bidirectional)) else 6
     for a, b in zip(flat(got), flat(expected), strict=True):
-        assert_near(a, b, roundings)
+        assert_near(a, b, roundings(case))
     if takes_training(theirs) and not case.random:
         got, expected = ours(x, training=True, **case.call), theirs(x, training=True, **case.call)
         for a, b in zip([*flat(got), *ours.get_weights()], [*flat(expected), *theirs.get_weights()], strict=True):
-            assert_near(a, b, roundings)
+            assert_near(a, b, roundings(case))
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.gradients], ids=lambda c: c.name)
@@ -61,7 +67,8 @@ def test_gradients(case: Case):
     if case.name == "Maximum":
         pytest.skip("XLA leaves the rounding of inputs out, and sees one of two as larger that are equal in bfloat16")
     for a, b in zip(*gradients(case), strict=True):
-        assert_near(a, b, 12)
+        # Twice the outputs': the way there and back. They come from outputs that differ already.
+        assert_near(a, b, 2 * roundings(case))
 
 
 def digits(k):
