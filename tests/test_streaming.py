@@ -117,3 +117,30 @@ def test_large_pointwise_convolution(isa):
 
     for f, images in ((forward, x), (input_grad, dy)):
         np.testing.assert_array_equal(f(images), np.concatenate([f(images[i : i + 1]) for i in range(len(images))]))
+
+
+# Optimizer, its slots (None: not used), how many 0-d tensors it takes.
+UPDATES = [
+    ("sgd", [None], 1),
+    ("sgd", [1], 1),
+    ("rmsprop", [1, None, 1], 1),
+    ("adam", [1, 1, 1], 2),
+    ("ftrl", [1, 1], 1),
+]
+
+
+@pytest.mark.parametrize(("op", "slots", "scalars"), UPDATES)
+def test_large_update(op, slots, scalars, isa):
+    rng = np.random.default_rng(2)
+    n, piece = 5_000_003, 1_000_003
+    arrays = [rng.random(n, np.float32) + np.float32(0.1) for _ in range(2)]
+    arrays += [None if s is None else rng.random(n, np.float32) + np.float32(0.1) for s in slots]
+    assert sum(x is not None for x in arrays) * arrays[0].nbytes > 32 << 20
+
+    def update(begin, end):
+        given = [None if x is None else ops.convert_to_tensor(x[begin:end]) for x in arrays]
+        return [np.asarray(y) for y in apply(op, (*given, *[ops.convert_to_tensor(0.5)] * scalars))]
+
+    parts = [update(i, i + piece) for i in range(0, n, piece)]
+    for large, small in zip(update(0, n), zip(*parts)):
+        np.testing.assert_array_equal(large, np.concatenate(small))

@@ -3,10 +3,13 @@
 // here.
 #include "kernels/optim/optim.h"
 
+#include <algorithm>
 #include <cmath>
 
+#include "base/cache.h"
 #include "base/parallel.h"
 #include "ops/op.h"
+#include "ops/stream.h"
 
 namespace kcore::ops {
 namespace {
@@ -47,22 +50,61 @@ OptimUpdates<T> updates() {
     return kernels::optim().f32;
 }
 
-// Calls update(updates, range) with ranges that cover the weight.
+// Calls update(updates, range) with ranges that cover the weight. Outputs may be the memory of the weight and slots
+// themselves: element i of them depends on element i of the inputs alone. New values that are written elsewhere and
+// will not stay in the cache are computed into blocks in L1 and written around it, which moves no more bytes.
 template <class T, class Update>
 void for_ranges(Run& c, int slots, Update&& update) {
+  constexpr std::int64_t kGrain = 16384, kStreamGrain = 1 << 16,
+                         kBlock = stream_count(2 * sizeof(T));  // up to 9 blocks in L1
   const OptimUpdates<T> kernels = updates<T>();
-  parallel_ranges(c.shape(0).size(), 16384, [&](std::int64_t begin, std::int64_t end) {
+  const T *in[kOptimArrays] = {}, *g = c.input<T>(1);
+  T* out[kOptimArrays] = {};
+  std::int64_t arrays = 1;  // read besides g, of the weight's size
+  for (int i = 0; i <= slots; ++i) {
+    const int input = i == 0 ? 0 : 1 + i;
+    if (!c.has(input)) continue;
+    in[i] = c.input<T>(input);
+    out[i] = c.output<T>(i);
+    ++arrays;
+  }
+  const auto range_of = [&](std::int64_t begin, std::int64_t end) {
     OptimRange<T> range{};
     range.n = end - begin;
-    range.w = c.input<T>(0) + begin;
-    range.g = c.input<T>(1) + begin;
-    range.w_new = c.output<T>(0) + begin;
-    for (int i = 0; i < slots; ++i) {
-      if (!c.has(2 + i)) continue;
-      range.slot[i] = c.input<T>(2 + i) + begin;
-      range.slot_new[i] = c.output<T>(1 + i) + begin;
+    range.g = g + begin;
+    range.w = in[0] + begin;
+    for (int i = 1; i <= slots; ++i) range.slot[i - 1] = in[i] ? in[i] + begin : nullptr;
+    return range;
+  };
+  const std::int64_t n = c.shape(0).size();
+  const bool in_place = out[0] == in[0];
+  if (in_place || !exceeds_cache((2 * arrays - 1) * n * static_cast<std::int64_t>(sizeof(T)))) {
+    parallel_ranges(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+      OptimRange<T> range = range_of(begin, end);
+      range.w_new = out[0] + begin;
+      for (int i = 1; i <= slots; ++i) range.slot_new[i - 1] = out[i] ? out[i] + begin : nullptr;
+      update(kernels, range);
+    });
+    return;
+  }
+  parallel_ranges(n, kStreamGrain, [&](std::int64_t begin, std::int64_t end) {
+    alignas(64) T block[kOptimArrays][kBlock];
+    const auto& copy = kernels::copy();
+    for (std::int64_t first = begin; first < end; first += kBlock) {
+      const std::int64_t last = std::min(first + kBlock, end);
+      const std::int64_t bytes = (last - first) * static_cast<std::int64_t>(sizeof(T));
+      OptimRange<T> range = range_of(first, last);
+      range.w_new = block[0];
+      for (int i = 1; i <= slots; ++i) range.slot_new[i - 1] = block[i];
+      update(kernels, range);
+      // The gradient is fetched beside the weight, each slot beside itself.
+      for (int i = 0; i <= slots; ++i) {
+        if (!out[i]) continue;
+        const kernels::Ahead next[] = {{in[i] + last, bytes}, {g + last, bytes}};
+        copy.stream_out(out[i] + first, block[i], bytes, next, i == 0 ? 2 : 1);
+      }
     }
-    update(kernels, range);
+    copy.stream_end();
   });
 }
 

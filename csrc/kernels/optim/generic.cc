@@ -1,12 +1,10 @@
 // Optimizer updates over a range; plain loops that vectorize.
 #include "kernels/math.h"
+#include "kernels/math_wide.h"
 #include "kernels/optim/optim.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
-
-float power(float x, float y) { return __builtin_powf(x, y); }
-double power(double x, double y) { return __builtin_pow(x, y); }
 
 template <class T>
 void sgd(const OptimRange<T>& r, const SgdScalars<T>& s) {
@@ -139,17 +137,27 @@ void lion(const OptimRange<T>& r, const LionScalars<T>& s) {
   }
 }
 
-template <class T>
-void ftrl(const OptimRange<T>& r, const FtrlScalars<T>& s) {
+// accumulated(sum) is sum^-power.
+template <class T, class Accumulated>
+KCORE_INLINE void ftrl_loop(const OptimRange<T>& r, const FtrlScalars<T>& s, const Accumulated& accumulated) {
+#pragma omp simd
   for (std::int64_t i = 0; i < r.n; ++i) {
     const T w = r.w[i], g = r.g[i], sum = r.slot[0][i] + g * g;
-    const T scaled = power(sum, -s.power), sigma = (scaled - power(r.slot[0][i], -s.power)) / s.lr;
+    const T scaled = accumulated(sum), sigma = (scaled - accumulated(r.slot[0][i])) / s.lr;
     const T linear = r.slot[1][i] + g + T(2) * s.l2_shrinkage * w - sigma * w;
     const T clipped = linear > s.l1 ? s.l1 : linear < -s.l1 ? -s.l1 : linear;
     r.slot_new[0][i] = sum;
     r.slot_new[1][i] = linear;
     r.w_new[i] = (clipped - linear) / (scaled / s.lr + T(2) * s.l2);
   }
+}
+
+template <class T>
+void ftrl(const OptimRange<T>& r, const FtrlScalars<T>& s) {
+  if (s.power == T(-0.5))  // the default
+    ftrl_loop(r, s, [](T sum) { return sqrt_of(sum); });
+  else
+    ftrl_loop(r, s, [&s](T sum) { return power_of(sum, -s.power); });
 }
 
 template <class T>

@@ -8,12 +8,14 @@
 
 namespace kcore {
 
+inline constexpr int kOptimArrays = 4;  // a weight and its slots, at most
+
 // A range of n elements. A slot that an update does not use is nullptr.
 template <class T>
 struct OptimRange {
   std::int64_t n;
-  const T *w, *g, *slot[3];
-  T *w_new, *slot_new[3];
+  const T *w, *g, *slot[kOptimArrays - 1];
+  T *w_new, *slot_new[kOptimArrays - 1];
 };
 
 // slot 0 momentum (optional): m = momentum m - lr g; w += m, or for nesterov w += momentum m - lr g
