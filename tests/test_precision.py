@@ -167,10 +167,35 @@ def test_who_multiplies():
     assert [name(isa, "medium") for isa in ("avx512", "avx2", "scalar")] == ["avx512_fma", "avx2_fma", "scalar"]
     assert name("amx", "medium", float32=False) == "avx512_fma"
     # tiles that would be mostly empty
-    assert name("amx", m=4) == "avx512_fma"
+    assert name("amx", m=4) == "avx512_fma_in_place"
     assert name("amx", "medium", m=4) == "amx_bf16"
-    assert name("amx", "medium", m=2, n=17, k=3) == "avx512_fma"
+    assert name("amx", "medium", m=2, n=17, k=3) == "avx512_fma_in_place"
     assert name("amx", k=8) == "avx512_fma"
+    # too small to pay for packing
+    for m, n in [(2, 2), (128, 64), (16, 4096), (10000, 256), (256, 512)]:
+        for isa, kernel in [("avx512", "avx512_fma"), ("avx2", "avx2_fma"), ("scalar", "scalar")]:
+            assert name(isa, m=m, n=n) == kernel + "_in_place"
+            assert name(isa, float32=False, m=m, n=n) == kernel + "_in_place"
+    for m, n in [(17, 513), (257, 257), (64, 4096)]:
+        assert name("avx512", m=m, n=n) == "avx512_fma"
+
+
+@pytest.mark.parametrize("precision", ["ieee"], indirect=True)
+def test_operands_in_place_make_the_same_sums(isa, precision):
+    """Not one bit differs from a product that packs, cut out of a larger one; edges, both transpositions."""
+    a, b = normal(300, 530), normal(530, 600)
+
+    def run(a, b, transpose_a, transpose_b):
+        a, b = (convert_to_tensor(x.T.copy() if t else x, "float32") for x, t in ((a, transpose_a), (b, transpose_b)))
+        return apply("matmul", (a, b), {"transpose_a": transpose_a, "transpose_b": transpose_b}).numpy()
+
+    assert not _core.select_gemm(isa, precision, True, 300, 600, 530).endswith("in_place")
+    whole = run(a, b, False, False)
+    for m, n in [(2, 600), (29, 2), (70, 17), (300, 31), (17, 33), (300, 250)]:
+        for transpose_a in (False, True):
+            for transpose_b in (False, True):
+                part = run(a[:m], b[:, :n], transpose_a, transpose_b)
+                np.testing.assert_array_equal(part, whole[:m, :n])
 
 
 def test_unknown_precision():

@@ -11,8 +11,8 @@ namespace {
 constexpr std::int64_t kNominalBlocks = 16, kNominalSide = 512;
 // Parts of K have at least this many spans.
 constexpr std::int64_t kPartSpans = 4;
-// Multiply-adds that keep a core busy for about ten microseconds.
-constexpr double kGrain = 1 << 20;
+// Parts of K have at least this many multiply-adds, and a thread's turn, which takes it about five microseconds.
+constexpr double kPartGrain = 1 << 20, kGrain = 1 << 18;
 // Elements of a matrix that a core reads, and multiplies with a vector, in about ten microseconds.
 constexpr std::int64_t kVectorGrain = 1 << 16;
 // From here on (about ten milliseconds) a thread that is late costs more than packing for more blocks.
@@ -33,13 +33,13 @@ GemmPlan::GemmPlan(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t 
     : m(m), n(n), k(k), copies(copies), block_k(k), count_k(1) {
   const double work =
       static_cast<double>(copies) * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-  const auto few = [&](std::int64_t wanted) {
+  const auto few = [&](std::int64_t wanted, double grain) {
     const std::int64_t blocks = copies * count_m * count_n * count_k;
-    return blocks < wanted && work > 2 * kGrain * static_cast<double>(blocks);
+    return blocks < wanted && work > 2 * grain * static_cast<double>(blocks);
   };
   // Halves the longer side while both halves stay as long as asked: packing costs (m + n) k for m n k of products.
-  const auto cut_sides = [&](std::int64_t wanted, std::int64_t least_m, std::int64_t least_n) {
-    while (few(wanted)) {
+  const auto cut_sides = [&](std::int64_t wanted, double grain, std::int64_t least_m, std::int64_t least_n) {
+    while (few(wanted, grain)) {
       if (m / count_m >= n / count_n && m / count_m >= 2 * least_m) {
         count_m *= 2;
       } else if (n / count_n >= 2 * least_n) {
@@ -54,8 +54,8 @@ GemmPlan::GemmPlan(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t 
   if (cut_k && spans >= 2 * kPartSpans) {
     count_m = divide_up(m, kNominalSide);
     count_n = divide_up(n, kNominalSide);
-    cut_sides(kNominalBlocks, 128, 128);
-    if (few(kNominalBlocks)) {
+    cut_sides(kNominalBlocks, kPartGrain, 128, 128);
+    if (few(kNominalBlocks, kPartGrain)) {
       const std::int64_t wanted = std::min(divide_up(kNominalBlocks, copies * count_m * count_n), spans / kPartSpans);
       block_k = divide_up(spans, wanted) * kernels::kGemmSpanK;
       count_k = divide_up(k, block_k);
@@ -64,7 +64,7 @@ GemmPlan::GemmPlan(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t 
 
   count_m = divide_up(m, kernels::kGemmMaxM);
   count_n = divide_up(n, kernels::gemm_max_n());
-  if (num_threads() > 1) cut_sides(num_threads() * (work > kLarge ? 2 : 1), 32, 64);
+  if (num_threads() > 1) cut_sides(num_threads() * (work > kLarge ? 2 : 1), kGrain, 32, 64);
   block_m = divide_up(m, count_m);
   block_n = divide_up(divide_up(n, count_n), 64) * 64;  // whole micro-tiles
   count_m = divide_up(m, block_m);

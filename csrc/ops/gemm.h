@@ -16,10 +16,11 @@ namespace kcore::ops {
 template <class T>
 const kernels::GemmKernels<T>& gemm_kernels(const kernels::GemmKernel& kernel) {
   const kernels::Gemm& table = kernels::gemm(kernel.isa);
+  const bool in_place = kernel.operands == kernels::Operands::in_place;
   if constexpr (sizeof(T) == sizeof(double)) {
-    return table.f64;
+    return in_place ? table.f64_in_place : table.f64;
   } else {
-    return table.f32[static_cast<int>(kernel.arithmetic)];
+    return in_place ? table.f32_in_place : table.f32[static_cast<int>(kernel.arithmetic)];
   }
 }
 template <class T>

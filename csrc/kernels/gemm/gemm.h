@@ -87,6 +87,8 @@ struct GemmKernels {
 struct Gemm {
   GemmKernels<float> f32[kArithmeticCount];
   GemmKernels<double> f64;
+  GemmKernels<float> f32_in_place;  // by fused multiply-adds
+  GemmKernels<double> f64_in_place;
   // C = op(A) op(B) modulo 2^32 and 2^64: rows [m0, m1) of integer products, signed or not.
   void (*u32)(const Matrix<std::uint32_t>& a, const Matrix<std::uint32_t>& b, std::uint32_t* c, std::int64_t n,
               std::int64_t k, std::int64_t m0, std::int64_t m1);

@@ -49,9 +49,9 @@ void integer_product(const Matrix<T>& a, const Matrix<T>& b, T* c, std::int64_t 
 }
 
 // The kernels of a tile; none where the ISA has no such tile.
-template <class T, Arithmetic arithmetic>
+template <class T, Arithmetic arithmetic, Operands operands = Operands::packed>
 constexpr GemmKernels<T> kernels_of() {
-  using Tile = typename TileOf<T, arithmetic>::type;
+  using Tile = typename TileOf<T, arithmetic, operands>::type;
   if constexpr (std::is_void_v<Tile>) {
     return {};
   } else {
@@ -71,6 +71,8 @@ constexpr bool kHasFma = !std::is_void_v<TileOf<double, Arithmetic::fma>::type>;
 const Gemm gemm_table = {{kernels_of<float, Arithmetic::fma>(), kernels_of<float, Arithmetic::bf16>(),
                           kernels_of<float, Arithmetic::bf16x3>(), kernels_of<float, Arithmetic::bf16x6>()},
                          kernels_of<double, Arithmetic::fma>(),
+                         kernels_of<float, Arithmetic::fma, Operands::in_place>(),
+                         kernels_of<double, Arithmetic::fma, Operands::in_place>(),
                          kHasFma ? integer_product<std::uint32_t> : nullptr,
                          kHasFma ? integer_product<std::uint64_t> : nullptr};
 

@@ -11,14 +11,21 @@ namespace kcore::kernels {
 namespace {
 
 constexpr GemmKernel kKernels[] = {
-#define KCORE_GEMM_KERNEL(name, isa, arithmetic, precision, least_share) \
-  {#name, Isa::isa, Arithmetic::arithmetic, Precision::precision, least_share},
+#define KCORE_GEMM_KERNEL(name, isa, arithmetic, operands, precision, least_share) \
+  {#name, Isa::isa, Arithmetic::arithmetic, Operands::operands, Precision::precision, least_share},
 #include "kernels/gemm/kernels.inc"
 #undef KCORE_GEMM_KERNEL
 };
 
 double share_of_tiles(std::int64_t size, std::int64_t tile) {
   return static_cast<double>(size) / static_cast<double>((size + tile - 1) / tile * tile);
+}
+
+// Whether either operand is read so often that rewriting it, at the price of about ten multiply-adds an element, is
+// nothing. A product of few rows is one panel of A: it reads B once.
+bool packing_pays(const GemmQuery& query) {
+  if (query.m <= 16) return false;
+  return query.n > 512 || (query.m > 256 && query.n > 256);
 }
 
 }  // namespace
@@ -30,6 +37,7 @@ const char* GemmKernel::declines(const GemmQuery& query) const {
   if (least_share > 0 &&
       share_of_tiles(query.m, 16) * share_of_tiles(query.n, 16) * share_of_tiles(query.k, 32) < least_share)
     return "its tiles would be too empty";
+  if (operands == Operands::in_place && packing_pays(query)) return "packing pays";
   return nullptr;
 }
 

@@ -20,6 +20,7 @@ struct GemmKernel {
   const char* name;
   Isa isa;
   Arithmetic arithmetic;
+  Operands operands;
   Precision precision;
   double least_share;
 

@@ -4,9 +4,14 @@
 // 2 FMA ports x 4 cycles of latency need 8 or more independent accumulators.
 #pragma once
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #include <utility>
 
 #include "kernels/gemm/gemm.h"
+#include "kernels/math.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
@@ -49,26 +54,72 @@ constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(T));
 template <class T>
 constexpr int kTileColumns = kTileVectors * kLanes<T>;
 
-// c[r][n + j] = or += sum over k of a[k * R + r] b[k * V * lanes + j], for r < R and j < columns <= V * lanes.
-template <class T, int R, int V>
-void micro_tile(std::int64_t k, const T* a, const T* b, T* const* c, std::int64_t n, int columns, bool add) {
+// The first `count` lanes, zeros in the others; compiler vectors have no masks.
+template <class T>
+KCORE_INLINE Vector<T> load_part(const T* from, int count) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) {
+    return (Vector<T>)_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from);
+  } else {
+    return (Vector<T>)_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << count) - 1), from);
+  }
+#elif defined(__AVX2__)
+  alignas(32) static constexpr std::int32_t kOnes[] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+  const __m256i lanes =
+      _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kOnes + 8 - count * static_cast<int>(sizeof(T) / 4)));
+  if constexpr (sizeof(T) == 4) {
+    return (Vector<T>)_mm256_maskload_ps(from, lanes);
+  } else {
+    return (Vector<T>)_mm256_maskload_pd(from, lanes);
+  }
+#else
+  Vector<T> v{};
+  for (int l = 0; l < kLanes<T>; ++l) v[l] = l < count ? from[l] : T(0);
+  return v;
+#endif
+}
+
+// Masked stores of AVX2 take longer than one by one on some CPUs.
+template <class T>
+KCORE_INLINE void store_part(T* to, Vector<T> v, int count) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) {
+    _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), (__m512)v);
+  } else {
+    _mm512_mask_storeu_pd(to, static_cast<__mmask8>((1u << count) - 1), (__m512d)v);
+  }
+#else
+  T lanes[kLanes<T>];
+  *reinterpret_cast<Vector<T>*>(lanes) = v;
+  for (int l = 0; l < count; ++l) to[l] = lanes[l];
+#endif
+}
+
+// c[r][n + j] = or += sum over k of A[r, k] b[k * ldb + j], for r < R and j < columns <= V * lanes, all but the last of
+// the V vectors full. A[r, k] is a[r * lda + k] if its rows are apart, else a[k * lda + r]; packed panels are of the
+// latter kind. b has all V * lanes columns, or, if it ends, only `columns` that may be read.
+template <class T, int R, int V, bool kApart, bool kEnds>
+void micro_tile(std::int64_t k, const T* a, std::int64_t lda, const T* b, std::int64_t ldb, T* const* c, std::int64_t n,
+                int columns, bool add) {
   constexpr int L = kLanes<T>;
+  const int last = columns - (V - 1) * L;
   Vector<T> sum[R][V];
   // One by one: `= {}` would clear them in memory first.
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
     for (int v = 0; v < V; ++v) sum[r][v] = Vector<T>{};
-  for (; k > 0; --k, a += R, b += V * L) {
+  for (; k > 0; --k, a += kApart ? 1 : lda, b += ldb) {
     Vector<T> bv[V];
 #pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) bv[v] = *reinterpret_cast<const Vector<T>*>(b + v * L);
+    for (int v = 0; v < V; ++v)
+      bv[v] = kEnds && v == V - 1 ? load_part(b + v * L, last) : *reinterpret_cast<const Vector<T>*>(b + v * L);
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) sum[r][v] += a[r] * bv[v];
+      for (int v = 0; v < V; ++v) sum[r][v] += a[kApart ? r * lda : r] * bv[v];
   }
-  if (columns == V * L) {
+  if (last == L) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
@@ -81,28 +132,31 @@ void micro_tile(std::int64_t k, const T* a, const T* b, T* const* c, std::int64_
   // Unrolled so that sum is never indexed by a variable, which would put it in memory.
 #pragma GCC unroll 16
   for (int r = 0; r < R; ++r) {
-    T row[V * L];
-#pragma GCC unroll 2
-    for (int v = 0; v < V; ++v) *reinterpret_cast<Vector<T>*>(row + v * L) = sum[r][v];
-    T* y = c[r] + n;
-    for (int j = 0; j < columns; ++j) y[j] = add ? y[j] + row[j] : row[j];
+    T* const y = c[r] + n;
+    if constexpr (V > 1) {
+      Vector<T>* const first = reinterpret_cast<Vector<T>*>(y);
+      *first = add ? *first + sum[r][0] : sum[r][0];
+    }
+    T* const end = y + (V - 1) * L;
+    store_part(end, add ? load_part(end, last) + sum[r][V - 1] : sum[r][V - 1], last);
   }
 }
 
 template <class T>
-using MicroTile = void (*)(std::int64_t k, const T* a, const T* b, T* const* c, std::int64_t n, int columns, bool add);
+using MicroTile = void (*)(std::int64_t k, const T* a, std::int64_t lda, const T* b, std::int64_t ldb, T* const* c,
+                           std::int64_t n, int columns, bool add);
 
 // One instance for each number of rows, so that a block's rows divide evenly into panels.
 template <class T>
 struct MicroTiles {
   MicroTile<T> of[kTileVectors][kTileRows];
 };
-template <class T, int... R>
+template <class T, bool kApart, bool kEnds, int... R>
 constexpr MicroTiles<T> micro_tiles(std::integer_sequence<int, R...>) {
-  return {{{micro_tile<T, R + 1, 1>...}, {micro_tile<T, R + 1, 2>...}}};
+  return {{{micro_tile<T, R + 1, 1, kApart, kEnds>...}, {micro_tile<T, R + 1, 2, kApart, kEnds>...}}};
 }
-template <class T>
-constexpr MicroTiles<T> kMicroTiles = micro_tiles<T>(std::make_integer_sequence<int, kTileRows>());
+template <class T, bool kApart = false, bool kEnds = false>
+constexpr MicroTiles<T> kMicroTiles = micro_tiles<T, kApart, kEnds>(std::make_integer_sequence<int, kTileRows>());
 
 // The micro-tile as gemm_block wants it. A panel of A is to[k * rows + r], of B to[k * width + j], where width is one
 // vector if the columns fit into it.
@@ -129,8 +183,8 @@ struct FmaTile {
   }
   static void multiply(std::int64_t count, const void* a, int rows, const void* b, int columns, T* const* c,
                        std::int64_t n, bool add) {
-    kMicroTiles<T>.of[columns <= kLanes<T> ? 0 : 1][rows - 1](count, static_cast<const T*>(a), static_cast<const T*>(b),
-                                                              c, n, columns, add);
+    kMicroTiles<T>.of[columns <= kLanes<T> ? 0 : 1][rows - 1](
+        count, static_cast<const T*>(a), rows, static_cast<const T*>(b), width_of(columns), c, n, columns, add);
   }
 };
 

@@ -1,4 +1,4 @@
-// The tiles that the ISA at hand adds, one for each arithmetic; void where it has none.
+// The tiles that the ISA at hand adds, one for each arithmetic and form of operands; void where it has none.
 #pragma once
 
 #include "kernels/gemm/arithmetic.h"
@@ -7,12 +7,14 @@
 #include "kernels/gemm/tile_amx.h"
 #elif defined(KCORE_ISA_IS_AVX512_BF16)
 #include "kernels/gemm/tile_bf16.h"
+#else
+#include "kernels/gemm/tile_in_place.h"
 #endif
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
 
-template <class T, Arithmetic>
+template <class T, Arithmetic, Operands = Operands::packed>
 struct TileOf {
   using type = void;
 };
@@ -38,6 +40,10 @@ struct TileOf<float, Arithmetic::bf16> {
 template <class T>
 struct TileOf<T, Arithmetic::fma> {
   using type = FmaTile<T>;
+};
+template <class T>
+struct TileOf<T, Arithmetic::fma, Operands::in_place> {
+  using type = InPlaceTile<T>;
 };
 #endif
 
