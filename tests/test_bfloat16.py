@@ -13,7 +13,7 @@ import pytest
 
 import kcore
 from kcore import ops
-from kcore.autograd import convert_to_tensor, result_type
+from kcore.autograd import apply, convert_to_tensor, result_type
 
 BF16 = ml_dtypes.bfloat16
 ALL = np.arange(2**16, dtype="uint16").view(BF16)
@@ -156,3 +156,47 @@ def test_optimizers_take_gradients_and_variables_of_it():
             w = kcore.Variable([1.0, 2.0], dtype=dtype)
             getattr(kcore.optimizers, name)(0.5).apply([ops.ones((2,), "bfloat16")], [w])
             assert w.dtype == dtype and (w.numpy().astype("float32") < [1, 2]).all(), name
+
+
+# Shapes of several tiles (csrc/ops/tile.h), of rows as long as one and longer, and of too long ones.
+SHAPES = {"rows": (700, 130), "columns": (3, 257, 33), "long": (5, 9001), "longer": (2, 70_001), "short": (3001, 7)}
+TILED = {
+    "sum": {"axes": [1]},
+    "mean": {"axes": [0]},
+    "max": {},
+    "prod": {"axes": [0]},
+    "any": {"axes": [1]},
+    "softmax": {},
+    "log_softmax": {"axis": 0},
+    "softmax_grad": {},
+    "log_softmax_grad": {},
+    "layer_norm": {},
+    "layer_norm_grad": {},
+    "batch_norm_train": {},
+    "batch_norm_grad": {},
+    "batch_norm_inference": {},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("op", TILED)
+def test_tiles(op, shape):
+    """What float32 gives for the widened arrays, rounded."""
+    shape = SHAPES[shape]
+    rng = np.random.default_rng(0)
+    x, dy = (ops.cast(rng.standard_normal(shape, np.float32), "bfloat16") for _ in range(2))
+    per_row = ops.cast(rng.random(shape[:-1], np.float32), "float32")
+    per_column = ops.cast(rng.random(shape[-1:], np.float32), "float32")
+    others = {
+        "layer_norm": [per_column, per_column],
+        "layer_norm_grad": [x, per_column, per_row, per_row],
+        "batch_norm_train": [per_column, per_column],
+        "batch_norm_grad": [x, per_column, per_column, per_column],
+        "batch_norm_inference": [per_column] * 4,
+    }.get(op, [x] if op.endswith("_grad") else [])
+    got = apply(op, [dy, *others], TILED[op])
+    want = apply(op, [ops.cast(a, "float32") for a in (dy, *others)], TILED[op])
+    got, want = (y if isinstance(y, tuple) else (y,) for y in (got, want))
+    assert got[0].dtype == ("bool" if op == "any" else "bfloat16")
+    for y, wide in zip(got, want):
+        np.testing.assert_array_equal(np.asarray(ops.cast(wide, y.dtype)), np.asarray(y))

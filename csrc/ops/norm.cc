@@ -10,6 +10,7 @@
 #include "base/parallel.h"
 #include "kernels/reduce/reduce.h"
 #include "ops/op.h"
+#include "ops/tile.h"
 
 namespace kcore::ops {
 namespace {
@@ -116,10 +117,12 @@ class Coefficients {
   T* of_[count];
 };
 
-template <class T>
-bool streams(std::int64_t elements, int arrays) {
-  return exceeds_cache(elements * arrays * static_cast<std::int64_t>(sizeof(T)));
+bool streams(const Run& c, std::int64_t elements, int arrays) {
+  return exceeds_cache(elements * arrays * size_of(c.dtype(0)));
 }
+
+// Whether the rows of an array of bfloat16 are too long for tiles, which are of 8 rows at least.
+bool widens(const Run& c, std::int64_t n) { return c.dtype(0) == DType::bfloat16 && n > Tile::kMost / 8; }
 
 std::int64_t channels_of(const Infer& c, int x) {
   c.require(c.shape(x).rank() >= 2, "expected ", c.name(x),
@@ -156,6 +159,7 @@ void infer(const batch_norm_train& op, Infer& c) {
   c.out(parameter_dtype(c), channels);
 }
 void run(const batch_norm_train& op, Run& c) {
+  if (widens(c, c.shape(0).last())) return c.run_widened(op);
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
     const auto& kernel = table<T>();
@@ -167,7 +171,8 @@ void run(const batch_norm_train& op, Run& c) {
     double* means = c.scratch<double>(2 * (partials + width));
     double *squares = means + partials, *mean = squares + partials, *m2 = mean + width;
     columns.for_blocks([&](std::int64_t at, std::int64_t rows, std::int64_t w, std::int64_t to) {
-      kernel.moments(x + at, rows, w, width, means + to, squares + to);
+      Tile tile(c.dtype(0), 1, rows * w);
+      kernel.moments(tile.in<T>(x, at, rows, w, width), rows, w, tile.stride_of(w, width), means + to, squares + to);
     });
     if (columns.blocks > 0) {
       columns.for_merges([&](std::int64_t at, std::int64_t w) {
@@ -200,9 +205,12 @@ void run(const batch_norm_train& op, Run& c) {
     const Coefficients<T, 3> by(c, m, channels);
     kernel.coefficients(mean, m2, channels, c.input<T>(1), c.input<T>(2), op.epsilon, by[0], by[1], by[2]);
     std::copy_n(by[0], channels, c.output<T>(1));
-    const bool stream = streams<T>(m * channels, 2);
+    const bool stream = streams(c, m * channels, 2);
     by.for_blocks([&](std::int64_t at, std::int64_t n) {
-      kernel.apply(x + at, n, by.width(), by[0], by[1], by[2], y + at, stream);
+      Tile tile(c.dtype(0), 2, n);
+      const T* from = tile.in<T>(x, at, n);
+      kernel.apply(from, n, by.width(), by[0], by[1], by[2], tile.out<T>(y, at, n), tile.streams(stream));
+      tile.store(stream);
     });
   });
 }
@@ -219,6 +227,7 @@ void infer(const batch_norm_grad& op, Infer& c) {
   c.out(parameter_dtype(c), channels);
 }
 void run(const batch_norm_grad& op, Run& c) {
+  if (widens(c, c.shape(0).last())) return c.run_widened(op);
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
     const auto& kernel = table<T>();
@@ -232,7 +241,9 @@ void run(const batch_norm_grad& op, Run& c) {
     const Coefficients<T, 4> by(c, m, channels);  // center, a, b, d
     for (std::int64_t i = 0; i < width; ++i) by[0][i] = i < channels ? mean[i] : by[0][i - channels];
     columns.for_blocks([&](std::int64_t at, std::int64_t rows, std::int64_t w, std::int64_t to) {
-      kernel.grad_sums(dy + at, x + at, rows, w, width, by[0] + to % width, first + to, second + to);
+      Tile tile(c.dtype(0), 2, rows * w);
+      const T *dys = tile.in<T>(dy, at, rows, w, width), *xs = tile.in<T>(x, at, rows, w, width);
+      kernel.grad_sums(dys, xs, rows, w, tile.stride_of(w, width), by[0] + to % width, first + to, second + to);
     });
     columns.for_merges([&](std::int64_t at, std::int64_t w) {
       kernel.merge_sums(first + at, columns.blocks, w, width, sum_dy + at);
@@ -245,9 +256,13 @@ void run(const batch_norm_grad& op, Run& c) {
     kernel.grad_coefficients(sum_dy, sum_dy_x, channels, static_cast<double>(std::max<std::int64_t>(m, 1)),
                              c.input<T>(2), c.input<T>(4), op.epsilon, c.output<T>(1), c.output<T>(2), by[1], by[2],
                              by[3]);
-    const bool stream = streams<T>(m * channels, 3);
+    const bool stream = streams(c, m * channels, 3);
     by.for_blocks([&](std::int64_t at, std::int64_t n) {
-      kernel.grad_apply(dy + at, x + at, n, by.width(), by[0], by[1], by[2], by[3], dx + at, stream);
+      Tile tile(c.dtype(0), 3, n);
+      const T *dys = tile.in<T>(dy, at, n), *xs = tile.in<T>(x, at, n);
+      kernel.grad_apply(dys, xs, n, by.width(), by[0], by[1], by[2], by[3], tile.out<T>(dx, at, n),
+                        tile.streams(stream));
+      tile.store(stream);
     });
   });
 }
@@ -259,6 +274,7 @@ void infer(const batch_norm_inference& op, Infer& c) {
   c.out(c.in(0));
 }
 void run(const batch_norm_inference& op, Run& c) {
+  if (widens(c, c.shape(0).last())) return c.run_widened(op);
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
     const std::int64_t channels = c.shape(0).last(), m = c.shape(0).size() / channels;
@@ -269,9 +285,12 @@ void run(const batch_norm_inference& op, Run& c) {
     const Coefficients<T, 3> by(c, m, channels);
     table<T>().coefficients(exact, exact + channels, channels, c.input<T>(3), c.input<T>(4), op.epsilon, by[0], by[1],
                             by[2]);
-    const bool stream = streams<T>(m * channels, 2);
+    const bool stream = streams(c, m * channels, 2);
     by.for_blocks([&](std::int64_t at, std::int64_t n) {
-      table<T>().apply(x + at, n, by.width(), by[0], by[1], by[2], y + at, stream);
+      Tile tile(c.dtype(0), 2, n);
+      const T* from = tile.in<T>(x, at, n);
+      table<T>().apply(from, n, by.width(), by[0], by[1], by[2], tile.out<T>(y, at, n), tile.streams(stream));
+      tile.store(stream);
     });
   });
 }
@@ -305,13 +324,22 @@ void infer(const layer_norm& op, Infer& c) {
   c.out(parameter_dtype(c), part_of(x, 0, split));
 }
 void run(const layer_norm& op, Run& c) {
+  if (widens(c, c.shape(0).size() / c.out(1).shape.size())) return c.run_widened(op);
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
     const std::int64_t rows = c.out(1).shape.size(), n = c.shape(0).size() / rows;
-    const bool stream = streams<T>(rows * n, 2);
+    const bool stream = streams(c, rows * n, 2);
     parallel_ranges(rows, rows_per_block(n), [&](std::int64_t begin, std::int64_t end) {
-      table<T>().layer_rows(c.input<T>(0) + begin * n, end - begin, n, c.input<T>(1), c.input<T>(2), op.epsilon,
-                            c.output<T>(0) + begin * n, c.output<T>(1) + begin, c.output<T>(2) + begin, stream);
+      const std::int64_t most = Tile::rows(c.dtype(0), end - begin, n);
+      for (std::int64_t r = begin; r < end; r += most) {
+        const std::int64_t count = std::min(most, end - r);
+        Tile tile(c.dtype(0), 2, count * n);
+        const T* x = tile.in<T>(c.input(0), r * n, count * n);
+        table<T>().layer_rows(x, count, n, c.input<T>(1), c.input<T>(2), op.epsilon,
+                              tile.out<T>(c.output(0), r * n, count * n), c.output<T>(1) + r, c.output<T>(2) + r,
+                              tile.streams(stream));
+        tile.store(stream);
+      }
     });
   });
 }
@@ -330,19 +358,24 @@ void infer(const layer_norm_grad& op, Infer& c) {
   c.out(parameter_dtype(c), normalized);
 }
 void run(const layer_norm_grad& op, Run& c) {
+  if (widens(c, c.out(1).shape.size())) return c.run_widened(op);
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
     const std::int64_t rows = c.shape(3).size(), n = c.out(1).shape.size(), grain = rows_per_block(n);
     const std::int64_t blocks = (rows + grain - 1) / grain;
     T *dgamma = c.scratch<T>(2 * blocks * n), *dbeta = dgamma + blocks * n;
-    const bool stream = streams<T>(rows * n, 3);
+    const bool stream = streams(c, rows * n, 3);
     parallel_ranges(rows, grain, [&](std::int64_t begin, std::int64_t end) {
       const std::int64_t at = begin * n, part = begin / grain * n;
-      table<T>().layer_grad_rows(c.input<T>(0) + at, c.input<T>(1) + at, end - begin, n, c.input<T>(2),
-                                 c.input<T>(3) + begin, c.input<T>(4) + begin, op.epsilon, c.output<T>(0) + at,
-                                 dgamma + part, dbeta + part, stream);
+      const std::int64_t count = (end - begin) * n;
+      Tile tile(c.dtype(0), 3, count);
+      const T *dy = tile.in<T>(c.input(0), at, count), *x = tile.in<T>(c.input(1), at, count);
+      table<T>().layer_grad_rows(dy, x, end - begin, n, c.input<T>(2), c.input<T>(3) + begin, c.input<T>(4) + begin,
+                                 op.epsilon, tile.out<T>(c.output(0), at, count), dgamma + part, dbeta + part,
+                                 tile.streams(stream));
+      tile.store(stream);
     });
-    auto add_up = kernels::reduce().columns[static_cast<int>(kernels::Reduction::sum)][static_cast<int>(c.dtype(0))];
+    auto add_up = kernels::reduce().columns[static_cast<int>(kernels::Reduction::sum)][static_cast<int>(dtype_of<T>)];
     parallel_ranges(n, 1024, [&](std::int64_t begin, std::int64_t end) {
       add_up(dgamma + begin, blocks, end - begin, n, c.output<T>(1) + begin);
       add_up(dbeta + begin, blocks, end - begin, n, c.output<T>(2) + begin);

@@ -105,6 +105,12 @@ class Run {
     return static_cast<T*>(scratch_.back().get());
   }
 
+  // Computes op with float32 arrays in place of bfloat16: for shapes that an op which takes bfloat16 has no way for.
+  template <class Op>
+  void run_widened(const Op& op) const {
+    run_whole_widened(&op);
+  }
+
   // For what only the values tell (a label outside the classes).
   template <class... Parts>
   [[noreturn]] void fail(const Parts&... parts) const {
@@ -112,6 +118,7 @@ class Run {
   }
 
  private:
+  void run_whole_widened(const void* attrs) const;
   [[noreturn]] void fail_with(const std::string& message) const;
   const OpDef& def_;
   const Views& inputs_;

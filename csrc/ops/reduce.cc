@@ -8,6 +8,7 @@
 
 #include "base/parallel.h"
 #include "ops/op.h"
+#include "ops/tile.h"
 
 namespace kcore::ops {
 namespace {
@@ -60,13 +61,48 @@ void infer_reduction(Reduction kind, const Ints& axes, bool keepdims, Infer& c) 
   c.out(result_dtype(kind, c.dtype(0)), y);
 }
 
-// y (outer, inner) = reduce over n of x (outer, n, inner). y has result_dtype(kind, dtype).
+// What bfloat16 is reduced in.
+DType computed_in(DType dtype) { return dtype == DType::bfloat16 ? DType::float32 : dtype; }
+
+// Kernels of a reduction, on pieces of x from element `at` on.
+struct Kernels {
+  Kernels(Reduction kind, DType dtype, const char* x)
+      : rows_(kernels::reduce().rows[static_cast<int>(kind)][static_cast<int>(computed_in(dtype))]),
+        columns_(kernels::reduce().columns[static_cast<int>(kind)][static_cast<int>(computed_in(dtype))]),
+        dtype_(dtype),
+        x_(x),
+        size_(size_of(dtype)),
+        out_size_(size_of(result_dtype(kind, computed_in(dtype)))) {}
+
+  void rows(std::int64_t at, std::int64_t rows, std::int64_t n, char* y) const {
+    if (dtype_ != DType::bfloat16) return rows_(x_ + at * size_, rows, n, y);
+    const std::int64_t most = Tile::rows(dtype_, rows, n);
+    for (std::int64_t r = 0; r < rows; r += most) {
+      const std::int64_t count = std::min(most, rows - r);
+      Tile tile(dtype_, 1, count * n);
+      rows_(tile.in<float>(x_, at + r * n, count * n), count, n, y + r * out_size_);
+    }
+  }
+  void columns(std::int64_t at, std::int64_t n, std::int64_t width, std::int64_t stride, char* y) const {
+    if (dtype_ != DType::bfloat16) return columns_(x_ + at * size_, n, width, stride, y);
+    Tile tile(dtype_, 1, n * width);
+    columns_(tile.in<float>(x_, at, n, width, stride), n, width, width, y);
+  }
+
+ private:
+  const kernels::ReduceRows rows_;
+  const kernels::ReduceColumns columns_;
+  const DType dtype_;
+  const char* const x_;
+  const std::int64_t size_, out_size_;
+};
+
+// y (outer, inner) = reduce over n of x (outer, n, inner). y has result_dtype(kind, computed_in(dtype)).
 void reduce_pass(Reduction kind, DType dtype, const char* x, std::int64_t outer, std::int64_t n, std::int64_t inner,
                  char* y, Run& c) {
-  const DType out = result_dtype(kind, dtype);
-  const std::int64_t xs = size_of(dtype), ys = size_of(out);
-  auto rows = kernels::reduce().rows[static_cast<int>(kind)][static_cast<int>(dtype)];
-  auto columns = kernels::reduce().columns[static_cast<int>(kind)][static_cast<int>(dtype)];
+  const DType out = result_dtype(kind, computed_in(dtype));
+  const std::int64_t ys = size_of(out);
+  const Kernels kernels(kind, dtype, x);
   const std::int64_t width = std::min(inner, kBlockWidth);
   const std::int64_t block_rows = std::max(inner == 1 ? kGrain : kMinBlockRows, kGrain / width);
 
@@ -76,12 +112,12 @@ void reduce_pass(Reduction kind, DType dtype, const char* x, std::int64_t outer,
     parallel_for(outer * blocks * parts, [&](std::int64_t i) {
       const std::int64_t part = i % parts, block = i / parts % blocks, o = i / parts / blocks;
       const std::int64_t begin = block * block_rows, count = std::min(block_rows, n - begin), column = part * width;
-      const char* from = x + ((o * n + begin) * inner + column) * xs;
+      const std::int64_t from = (o * n + begin) * inner + column;
       char* to = partial + ((o * blocks + block) * inner + column) * ys;
       if (inner == 1)
-        rows(from, 1, count, to);
+        kernels.rows(from, 1, count, to);
       else
-        columns(from, count, std::min(width, inner - column), inner, to);
+        kernels.columns(from, count, std::min(width, inner - column), inner, to);
     });
     reduce_pass(kind, out, partial, outer, blocks, inner, y, c);
     return;
@@ -89,7 +125,7 @@ void reduce_pass(Reduction kind, DType dtype, const char* x, std::int64_t outer,
   if (inner == 1) {
     parallel_ranges(
         outer, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(n, 1)),
-        [&](std::int64_t begin, std::int64_t end) { rows(x + begin * n * xs, end - begin, n, y + begin * ys); });
+        [&](std::int64_t begin, std::int64_t end) { kernels.rows(begin * n, end - begin, n, y + begin * ys); });
     return;
   }
   const std::int64_t parts = (inner + width - 1) / width;
@@ -97,13 +133,12 @@ void reduce_pass(Reduction kind, DType dtype, const char* x, std::int64_t outer,
   parallel_ranges(outer * parts, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t o = i / parts, column = i % parts * width;
-      columns(x + (o * n * inner + column) * xs, n, std::min(width, inner - column), inner,
-              y + (o * inner + column) * ys);
+      kernels.columns(o * n * inner + column, n, std::min(width, inner - column), inner, y + (o * inner + column) * ys);
     }
   });
 }
 
-void run_reduction(Reduction kind, const Ints& axes, Run& c) {
+void run_reduction(Reduction kind, const Ints& axes, Run& c, char* y) {
   const Shape& x = c.shape(0);
   const int rank = x.rank();
   bool reduced[Shape::kMaxRank] = {};
@@ -126,7 +161,6 @@ void run_reduction(Reduction kind, const Ints& axes, Run& c) {
 
   DType dtype = c.dtype(0);
   const char* data = c.input<char>(0);
-  char* y = c.output<char>(0);
   int passes = static_cast<int>(std::count(group_reduced, group_reduced + groups, true));
   if (passes == 0) {  // nothing but axes of length 1: the pass converts the dtype
     reduce_pass(kind, dtype, data, x.size(), 1, 1, y, c);
@@ -137,13 +171,30 @@ void run_reduction(Reduction kind, const Ints& axes, Run& c) {
     std::int64_t outer = 1, inner = 1;
     for (int i = 0; i < g; ++i) outer *= sizes[i];
     for (int i = g + 1; i < groups; ++i) inner *= sizes[i];
-    const DType out = result_dtype(kind, dtype);
+    const DType out = result_dtype(kind, computed_in(dtype));
     char* to = --passes == 0 ? y : c.scratch<char>(outer * inner * size_of(out));
     reduce_pass(kind, dtype, data, outer, sizes[g], inner, to, c);
     sizes[g] = 1;
     dtype = out;
     data = to;
   }
+}
+
+// Results of bfloat16 are computed in float32, and rounded when finish(y) has been called.
+template <class Finish>
+void run_reduction(Reduction kind, const Ints& axes, Run& c, const Finish& finish) {
+  if (c.out(0).dtype != DType::bfloat16) {
+    run_reduction(kind, axes, c, c.output<char>(0));
+    return finish(c.output<char>(0));
+  }
+  const std::int64_t size = c.out(0).shape.size();
+  float* y = c.scratch<float>(size);
+  run_reduction(kind, axes, c, reinterpret_cast<char*>(y));
+  finish(reinterpret_cast<char*>(y));
+  convert(y, c.output<bfloat16>(0), size);
+}
+void run_reduction(Reduction kind, const Ints& axes, Run& c) {
+  run_reduction(kind, axes, c, [](char*) {});
 }
 
 void infer_arg(std::int64_t axis_, bool keepdims, Infer& c) {
@@ -227,14 +278,15 @@ void infer(const mean& op, Infer& c) {
   infer_reduction(Reduction::sum, op.axes, op.keepdims, c);
 }
 void run(const mean& op, Run& c) {
-  run_reduction(Reduction::sum, op.axes, c);
   const std::int64_t outputs = c.out(0).shape.size(), inputs = c.shape(0).size();
-  for_floating(c.dtype(0), [&](auto zero) {
-    using T = decltype(zero);
-    const T count = static_cast<T>(inputs / outputs);  // 0 / 0 is NaN: the mean of nothing
-    T* y = c.output<T>(0);
-    parallel_ranges(outputs, kGrain, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) y[i] /= count;
+  run_reduction(Reduction::sum, op.axes, c, [&](char* sums) {
+    for_floating(c.dtype(0), [&](auto zero) {
+      using T = decltype(zero);
+      const T count = static_cast<T>(inputs / outputs);  // 0 / 0 is NaN: the mean of nothing
+      T* y = reinterpret_cast<T*>(sums);
+      parallel_ranges(outputs, kGrain, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) y[i] /= count;
+      });
     });
   });
 }

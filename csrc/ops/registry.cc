@@ -34,13 +34,16 @@ constexpr bool is_elementwise = is_one_of<Op, ops::clip, ops::gelu, ops::gelu_gr
 #undef KCORE_UNARY
 #undef KCORE_BINARY
 
-// Ops that read and write bfloat16 themselves: elementwise ones, products, conversions, and copies of elements of
-// any two bytes.
+// Ops that read and write bfloat16 themselves: elementwise ones, products, conversions, copies of elements of any two
+// bytes, and what works on tiles (tile.h).
 template <class Op>
 constexpr bool takes_bfloat16 =
-    is_elementwise<Op> || is_one_of<Op, ops::cast, ops::where, ops::reshape, ops::transpose, ops::broadcast_to,
-                                    ops::concat, ops::slice, ops::place, ops::roll, ops::full, ops::take,
-                                    ops::take_along_axis, ops::gather_nd, ops::slice_update, ops::matmul>;
+    is_elementwise<Op> ||
+    is_one_of<Op, ops::cast, ops::where, ops::reshape, ops::transpose, ops::broadcast_to, ops::concat, ops::slice,
+              ops::place, ops::roll, ops::full, ops::take, ops::take_along_axis, ops::gather_nd, ops::slice_update,
+              ops::matmul, ops::sum, ops::mean, ops::prod, ops::max, ops::min, ops::any, ops::all, ops::softmax,
+              ops::softmax_grad, ops::log_softmax, ops::log_softmax_grad, ops::layer_norm, ops::layer_norm_grad,
+              ops::batch_norm_train, ops::batch_norm_grad, ops::batch_norm_inference>;
 
 template <class Op>
 OpDef define(const char* name, const char* inputs, const char* outputs) {

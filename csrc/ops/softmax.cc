@@ -6,6 +6,7 @@
 #include "base/cache.h"
 #include "base/parallel.h"
 #include "ops/op.h"
+#include "ops/tile.h"
 
 namespace kcore::ops {
 namespace {
@@ -33,6 +34,13 @@ void infer_softmax(std::int64_t axis, Infer& c) {
   c.out(c.in(0));
 }
 
+// A row or column of bfloat16 too long for a tile, or columns, which are rare.
+bool widens(const Run& c, std::int64_t axis) {
+  const Shape& x = c.shape(0);
+  const bool last = axis == -1 || axis == x.rank() - 1;
+  return c.dtype(0) == DType::bfloat16 && (!last || x.last() > Tile::kMost);
+}
+
 // on_rows(first element, rows, n) where the axis is the last, else on_columns(first element, n, width, stride).
 template <class Rows, class Columns>
 void split(const Shape& x, std::int64_t axis, const Rows& on_rows, const Columns& on_columns) {
@@ -53,18 +61,31 @@ void split(const Shape& x, std::int64_t axis, const Rows& on_rows, const Columns
                   });
 }
 
+// body(first element, rows) for pieces of `count` rows from element `at` on, as many of them as make a tile.
+template <class Body>
+void for_tiles(DType dtype, std::int64_t at, std::int64_t count, std::int64_t n, const Body& body) {
+  const std::int64_t most = Tile::rows(dtype, count, n);
+  for (std::int64_t r = 0; r < count; r += most) body(at + r * n, std::min(most, count - r));
+}
+
 // rows and columns pick the kernels out of a table.
-template <class Rows, class Columns>
-void run_forward(std::int64_t axis, Run& c, const Rows& rows, const Columns& columns) {
+template <class Op, class Rows, class Columns>
+void run_forward(const Op& op, Run& c, const Rows& rows, const Columns& columns) {
+  if (widens(c, op.axis)) return c.run_widened(op);
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
     const T* x = c.input<T>(0);
     T* y = c.output<T>(0);
     const bool stream = exceeds_cache(2 * c.shape(0).size() * size_of(c.dtype(0)));
     split(
-        c.shape(0), axis,
+        c.shape(0), op.axis,
         [&](std::int64_t at, std::int64_t count, std::int64_t n) {
-          rows(table<T>())(x + at, count, n, y + at, stream);
+          for_tiles(c.dtype(0), at, count, n, [&](std::int64_t first, std::int64_t some) {
+            Tile tile(c.dtype(0), 2, some * n);
+            rows(table<T>())(tile.in<T>(x, first, some * n), some, n, tile.out<T>(y, first, some * n),
+                             tile.streams(stream));
+            tile.store(stream);
+          });
         },
         [&](std::int64_t at, std::int64_t n, std::int64_t width, std::int64_t stride) {
           columns(table<T>())(x + at, n, width, stride, y + at);
@@ -72,17 +93,23 @@ void run_forward(std::int64_t axis, Run& c, const Rows& rows, const Columns& col
   });
 }
 
-template <class Rows, class Columns>
-void run_backward(std::int64_t axis, Run& c, const Rows& rows, const Columns& columns) {
+template <class Op, class Rows, class Columns>
+void run_backward(const Op& op, Run& c, const Rows& rows, const Columns& columns) {
+  if (widens(c, op.axis)) return c.run_widened(op);
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
     const T *dy = c.input<T>(0), *y = c.input<T>(1);
     T* dx = c.output<T>(0);
     const bool stream = exceeds_cache(3 * c.shape(0).size() * size_of(c.dtype(0)));
     split(
-        c.shape(0), axis,
+        c.shape(0), op.axis,
         [&](std::int64_t at, std::int64_t count, std::int64_t n) {
-          rows(table<T>())(dy + at, y + at, count, n, dx + at, stream);
+          for_tiles(c.dtype(0), at, count, n, [&](std::int64_t first, std::int64_t some) {
+            Tile tile(c.dtype(0), 3, some * n);
+            const T *dys = tile.in<T>(dy, first, some * n), *ys = tile.in<T>(y, first, some * n);
+            rows(table<T>())(dys, ys, some, n, tile.out<T>(dx, first, some * n), tile.streams(stream));
+            tile.store(stream);
+          });
         },
         [&](std::int64_t at, std::int64_t n, std::int64_t width, std::int64_t stride) {
           columns(table<T>())(dy + at, y + at, n, width, stride, dx + at);
@@ -94,22 +121,22 @@ void run_backward(std::int64_t axis, Run& c, const Rows& rows, const Columns& co
 
 void infer(const softmax& op, Infer& c) { infer_softmax(op.axis, c); }
 void run(const softmax& op, Run& c) {
-  run_forward(op.axis, c, [](auto& t) { return t.rows; }, [](auto& t) { return t.columns; });
+  run_forward(op, c, [](auto& t) { return t.rows; }, [](auto& t) { return t.columns; });
 }
 
 void infer(const softmax_grad& op, Infer& c) { infer_softmax(op.axis, c); }
 void run(const softmax_grad& op, Run& c) {
-  run_backward(op.axis, c, [](auto& t) { return t.grad_rows; }, [](auto& t) { return t.grad_columns; });
+  run_backward(op, c, [](auto& t) { return t.grad_rows; }, [](auto& t) { return t.grad_columns; });
 }
 
 void infer(const log_softmax& op, Infer& c) { infer_softmax(op.axis, c); }
 void run(const log_softmax& op, Run& c) {
-  run_forward(op.axis, c, [](auto& t) { return t.log_rows; }, [](auto& t) { return t.log_columns; });
+  run_forward(op, c, [](auto& t) { return t.log_rows; }, [](auto& t) { return t.log_columns; });
 }
 
 void infer(const log_softmax_grad& op, Infer& c) { infer_softmax(op.axis, c); }
 void run(const log_softmax_grad& op, Run& c) {
-  run_backward(op.axis, c, [](auto& t) { return t.log_grad_rows; }, [](auto& t) { return t.log_grad_columns; });
+  run_backward(op, c, [](auto& t) { return t.log_grad_rows; }, [](auto& t) { return t.log_grad_columns; });
 }
 
 }  // namespace kcore::ops

@@ -37,8 +37,8 @@ struct bfloat16 {
   // Always inlined: the header is included by files compiled for one instruction set.
   [[gnu::always_inline]] explicit bfloat16(float x) {
     const auto all = __builtin_bit_cast(std::uint32_t, x);
-    const std::uint32_t rounded = (all + 0x7fff + (all >> 16 & 1)) >> 16, quiet = all >> 16 | 0x40;
-    bits = static_cast<std::uint16_t>((all & 0x7fffffff) > 0x7f800000 ? quiet : rounded);
+    const std::uint32_t rounded = all + 0x7fff + (all >> 16 & 1), quiet = all | 0x400000;
+    bits = static_cast<std::uint16_t>(((all & 0x7fffffff) > 0x7f800000 ? quiet : rounded) >> 16);
   }
   [[gnu::always_inline]] explicit operator float() const {
     return __builtin_bit_cast(float, static_cast<std::uint32_t>(bits) << 16);
