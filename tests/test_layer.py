@@ -210,6 +210,8 @@ def test_masks_travel_with_tensors():
     np.testing.assert_array_equal(mean.got, masked.keras_mask)
     mean(x, mask=np.zeros((2, 2), bool))
     assert not np.any(mean.got)
+    given = np.array([[True, False], [True, True]])
+    np.testing.assert_array_equal(layers.BatchNormalization()(x, mask=given).keras_mask, given)
 
 
 def test_losses_are_those_of_the_last_call():

@@ -174,6 +174,21 @@ def test_masks_flow_through_a_graph():
     np.testing.assert_allclose(np.asarray(model(data))[:1], want, rtol=1e-6)
 
 
+def test_masks_of_attention_are_not_in_the_config_and_come_back():
+    tokens = kcore.Input((None,), dtype="int32")
+    x = layers.Embedding(7, 4, mask_zero=True)(tokens)
+    x = layers.LayerNormalization()(layers.Add()([x, layers.MultiHeadAttention(2, 2, name="attention")(x, x)]))
+    model = Model(tokens, layers.GlobalAveragePooling1D()(x))
+    config = model.get_config()
+    (attention,) = (layer for layer in config["layers"] if layer["name"] == "attention")
+    assert attention["inbound_nodes"][0]["kwargs"] == {}
+    again = Functional.from_config(json.loads(json.dumps(config)))
+    again.set_weights(model.get_weights())
+    data = np.array([[1, 2, 0, 0, 0], [3, 4, 5, 6, 1]])
+    assert_same_outputs(model, again, data)
+    np.testing.assert_allclose(np.asarray(again(data))[:1], again(data[:1, :2]), rtol=1e-5)  # the short sum's rounding
+
+
 def test_training_reaches_the_layers_of_a_graph():
     x = kcore.Input((64,))
     model = Model(x, layers.Dropout(0.5)(x))

@@ -64,6 +64,17 @@ def text(k):
     return k.Model(inputs, L.Dense(3, activation="softmax", name="out")(x), name="text_model")
 
 
+def masked(k):
+    """Attention between masked sequences."""
+    L = k.layers
+    inputs = k.Input((7,), dtype="int32", name="words")
+    x = L.Embedding(11, 6, mask_zero=True)(inputs)
+    x = L.LayerNormalization()(L.Add()([x, L.MultiHeadAttention(2, 3)(x, x)]))
+    x = L.Add()([L.Dense(6)(x), L.MultiHeadAttention(2, 3)(x, x, use_causal_mask=True)])
+    x = L.GlobalAveragePooling1D()(x)
+    return k.Model(inputs, L.Dense(3, activation="softmax", name="out")(x), name="masked_model")
+
+
 def volume(k):
     """1D and 3D layers, attention."""
     L = k.layers
@@ -133,6 +144,7 @@ def data_for(name, n=12):
     x = {
         "image": lambda: rng.normal(size=(n, 10, 10, 3)).astype("float32"),
         "text": lambda: rng.integers(0, 11, (n, 7)).astype("int32"),
+        "masked": lambda: rng.integers(0, 3, (n, 7)).astype("int32"),
         "volume": lambda: rng.normal(size=(n, 6, 6, 6, 2)).astype("float32"),
         "branches": lambda: [rng.normal(size=(n, 5)).astype("float32") for _ in range(2)],
         "table": lambda: rng.normal(3, 2, size=(n, 6)).astype("float32"),
@@ -141,12 +153,13 @@ def data_for(name, n=12):
     return x, rng.integers(0, 3, n).astype("int32")
 
 
-BUILDERS = [image, text, volume, branches, table, augmented]
+BUILDERS = [image, text, masked, volume, branches, table, augmented]
 
 # Optimizers, each with options other than the default, one per model so that all are exchanged.
 OPTIMIZERS = {
     "image": lambda k: k.optimizers.Adam(k.optimizers.schedules.CosineDecay(0.01, 50), clipnorm=1.0),
     "text": lambda k: k.optimizers.RMSprop(0.005, momentum=0.3, centered=True),
+    "masked": lambda k: k.optimizers.Lion(0.001),
     "volume": lambda k: k.optimizers.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=1e-3),
     "branches": lambda k: k.optimizers.AdamW(0.01, weight_decay=0.02, use_ema=True, ema_momentum=0.9),
     "table": lambda k: k.optimizers.Nadam(0.01, global_clipnorm=0.7),

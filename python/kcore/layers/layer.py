@@ -6,7 +6,7 @@ import difflib
 import inspect
 import warnings
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from kcore import dtype_policies, tree
 from kcore.autograd import Tensor, Variable, convert_to_tensor
 from kcore.autograd.dtype import holds_numbers, is_floating
 from kcore.autograd.variable import autocast as variables_autocast
-from kcore.graph import KerasTensor, Operation, any_keras_tensor, compute_output_spec, symbolic_sizes
+from kcore.graph import KerasTensor, Node, Operation, any_keras_tensor, compute_output_spec, symbolic_sizes
 from kcore.layers.call_signature import TENSORS, CallSignature, context, tensor_arguments
 from kcore.layers.input_spec import assert_input_compatibility
 from kcore.layers.state import State
@@ -294,11 +294,16 @@ class Layer(State, Operation):
             self._check_inputs(first)
             self._maybe_build(arguments)
 
+            symbolic = any_keras_tensor(args, kwargs)
+            noted = kwargs if not symbolic or self._notes_all_arguments(args, kwargs) else dict(kwargs)
             self._fill_in_training(signature, arguments, kwargs)
             self._fill_in_masks(signature, arguments, kwargs)
+            mask = kwargs.get("mask")
+            if mask is None:  # noted now, for MultiHeadAttention takes the masks of its inputs away
+                mask = tree.map_structure(_mask_of, first)
 
             self.__dict__["_call_number"] = context.number  # not an attribute to look for state in
-            run = self.symbolic_call if any_keras_tensor(args, kwargs) else self.call
+            run = partial(self._call_on_placeholders, noted) if symbolic else self.call
             variables_autocast.dtype = self._dtype_policy.autocast_dtype(outer_autocast, self.autocast)
             if self._called:
                 outputs = run(*args, **kwargs)
@@ -311,7 +316,7 @@ class Layer(State, Operation):
                 for output in tree.flatten(outputs):
                     if isinstance(output, Tensor):  # per sample, so that its strength does not depend on the batch
                         self.add_loss(self.activity_regularizer(output) / (output.shape[0] if output.shape else 1))
-            self._set_output_masks(first, outputs)
+            self._set_output_masks(first, mask, outputs)
             return outputs
         except Exception as error:
             _name_layer(error, self.name)
@@ -320,6 +325,23 @@ class Layer(State, Operation):
             context.depth -= 1
             context.training = outer_training
             variables_autocast.dtype = outer_autocast
+
+    def _call_on_placeholders(self, noted: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        outputs = self._output_spec(*args, **kwargs)
+        Node(self, args, noted, outputs)
+        return outputs
+
+    def _notes_all_arguments(self, args: tuple, kwargs: dict[str, Any]) -> bool:
+        """Whether the graph is to hold the mask and `training` that a call fills in, or only what it was given.
+
+        As in Keras, whose files hold them for calls on one tensor of the layer's own dtype. Other calls fill them in
+        again when the model runs, or is read from a file.
+        """
+        if not self._convert_input_args:
+            return True
+        if kwargs or len(args) != 1 or not isinstance(args[0], KerasTensor):
+            return False
+        return args[0].dtype == self._input_array_dtype()
 
     def _call_signature(self) -> CallSignature:
         own = self.__dict__.get("call")
@@ -396,13 +418,12 @@ class Layer(State, Operation):
             if signature.accepts(mask_name) and arguments.get(mask_name) is None and _has_mask(value):
                 kwargs[mask_name] = tree.map_structure(_mask_of, value)
 
-    def _set_output_masks(self, inputs: Any, outputs: Any) -> None:
+    def _set_output_masks(self, inputs: Any, mask: Any, outputs: Any) -> None:
         if self.supports_masking:
             flat = [output for output in tree.flatten(outputs) if isinstance(output, TENSORS)]
             if all(output.keras_mask is not None for output in flat):
                 return
-            previous = tree.map_structure(_mask_of, inputs)
-            masks = self.compute_mask(inputs, previous)
+            masks = self.compute_mask(inputs, mask)
             if masks is not None:
                 for output, mask in zip(tree.flatten(outputs), tree.flatten(masks)):
                     if mask is not None and isinstance(output, TENSORS) and output.keras_mask is None:

@@ -169,7 +169,7 @@ class Functional(Function, Model):
         """None: the layers inside have set the masks of their outputs."""
         return None
 
-    def _set_output_masks(self, inputs: Any, outputs: Any) -> None:
+    def _set_output_masks(self, inputs: Any, mask: Any, outputs: Any) -> None:
         pass
 
     def _check_inputs(self, inputs: Any) -> None:

@@ -162,7 +162,7 @@ class Sequential(Model):
         """None: the layers inside have set the masks of their outputs."""
         return None
 
-    def _set_output_masks(self, inputs: Any, outputs: Any) -> None:
+    def _set_output_masks(self, inputs: Any, mask: Any, outputs: Any) -> None:
         pass
 
     # --- what it is made of ------------------------------------------------------------------------------------------

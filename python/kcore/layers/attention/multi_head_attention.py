@@ -8,7 +8,7 @@ import string
 from kcore import ops
 from kcore.graph import KerasTensor
 from kcore.layers.activations.activation import Softmax
-from kcore.layers.attention.projected_attention import PROJECTION_OPTIONS, ProjectedAttention, without_mask
+from kcore.layers.attention.projected_attention import PROJECTION_OPTIONS, ProjectedAttention
 from kcore.layers.options import positive_int, rate_of
 from kcore.layers.regularization.dropout import Dropout
 
@@ -155,7 +155,9 @@ class MultiHeadAttention(ProjectedAttention):
     ):
         query_mask = getattr(query, "keras_mask", None)  # as in Keras, whatever was passed
         key = value if key is None else key
-        query, key, value = map(without_mask, (query, key, value))
+        for x in (query, key, value):  # as in Keras, where nobody who gets them later sees these masks
+            if getattr(x, "keras_mask", None) is not None:
+                x.keras_mask = None
         q, k, v = self._query_dense(query), self._key_dense(key), self._value_dense(value)
         scale, attended = 1 / math.sqrt(self.key_dim), len(self._axes)
         queries, keys = (math.prod(x.shape[axis] for axis in self._axes) for x in (query, key))
