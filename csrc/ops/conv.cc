@@ -49,16 +49,20 @@ Positions<T> output_positions(const ConvShape& s, T* y) {
           {H.out * W.out * s.filters, W.out * s.filters, s.filters}};
 }
 
-// Whether the direct way computes columns [0, n) of a product. A pointwise one is a plain product of matrices, whose A
-// is worth packing unless a single panel of columns reads it.
+// From here on, packing both operands of a pointwise product pays: columns of y or dx; elements of a kernel.
+constexpr std::int64_t kPackedColumns = 1024, kPackedKernel = 1 << 16;
+
+// Whether the direct way computes columns [0, n) of a product.
 bool direct(const ConvShape& s, const kernels::GemmKernel& gemm, std::int64_t n) {
-  return gemm.arithmetic == Arithmetic::fma && (!s.pointwise() || n <= kernels::kConvPanel);
+  return gemm.arithmetic == Arithmetic::fma && (!s.pointwise() || n < kPackedColumns);
 }
 
-// Whether a pointwise product had better be written around the cache.
+// Whether a product had better be written around the cache: only whole lines can be.
 template <class T>
-bool streams(const ConvShape& s) {
-  return exceeds_cache(s.positions() * (s.channels + s.filters) * static_cast<std::int64_t>(sizeof(T)));
+bool streams(const ConvShape& s, std::int64_t columns) {
+  const std::int64_t pixels = s.batch * s.axis[0].in * s.axis[1].in * s.axis[2].in;
+  const std::int64_t size = sizeof(T);
+  return columns * size % 64 == 0 && exceeds_cache((pixels * s.channels + s.positions() * s.filters) * size);
 }
 
 // The kernels of the packed way for one that select_gemm chose; float32 only.
@@ -77,17 +81,19 @@ void forward(const ConvShape& s, Run& c, const Epilogue<T>& epilogue) {
                                         output_positions(s, y), epilogue)});
   const kernels::GemmKernel& gemm = choose_gemm<T>(c, s.positions(), gf, s.taps() * gc);
   if (direct(s, gemm, gf)) {
-    const auto pack = [&](std::int64_t g, std::int64_t k, std::int64_t k0, std::int64_t k1, T* to) {
-      conv_kernels<T>().pack({kernel + g * gf, s.filters, false}, k, k0, k1, gf, to);
+    const auto pack = [&](std::int64_t g, const kernels::Slab& slab, std::int64_t k0, std::int64_t k1, T* to) {
+      conv_kernels<T>().pack({kernel + g * gf, s.filters, false}, slab, k0, k1, gf, to);
     };
+    auto streamed = epilogue;
+    streamed.stream = streams<T>(s, gf);
     return run_tasks({direct_product<T>(c, input_patches(s, x, offsets), s.batch, s.groups, gf, output_positions(s, y),
-                                        epilogue, pack)});
+                                        streamed, pack)});
   }
   const auto epilogue_of = [&](std::int64_t g) {
     auto of_group = epilogue;
     if (epilogue.bias) of_group.bias += g * gf;
     if (epilogue.residual) of_group.residual += g * gf;
-    of_group.stream = s.pointwise() && streams<T>(s);
+    of_group.stream = s.pointwise() && streams<T>(s, gf);
     return of_group;
   };
   const GemmPlan plan(s.positions(), gf, s.taps() * gc, s.groups);
@@ -174,10 +180,10 @@ void input_grad_of_phase(const ConvShape& s, const Phase* const (&phase)[3], Run
         depthwise_product(patches, s.batch, s.groups, gc, flipped_groups(s, phase, kernel, c), dx, {}));
   const kernels::GemmKernel& gemm = choose_gemm<T>(c, rows, gc, taps * gf);
   if (gemm.arithmetic == Arithmetic::fma) {
-    const auto pack = [&](std::int64_t g, std::int64_t k, std::int64_t k0, std::int64_t k1, T* to) {
+    const auto pack = [&](std::int64_t g, const kernels::Slab& slab, std::int64_t k0, std::int64_t k1, T* to) {
       auto kernel_g = flipped;
       kernel_g.kernel += g * gf;
-      conv_kernels<T>().pack_flipped(kernel_g, k, k0, k1, gc, to);
+      conv_kernels<T>().pack_flipped(kernel_g, slab, k0, k1, gc, to);
     };
     return tasks.push_back(direct_product<T>(c, patches, s.batch, s.groups, gc, dx, {}, pack));
   }
@@ -200,7 +206,7 @@ void input_grad(const ConvShape& s, Run& c) {
   if (s.pointwise() && !s.depthwise()) {
     const std::int64_t gc = s.group_channels(), gf = s.group_filters();
     const kernels::GemmKernel& gemm = choose_gemm<T>(c, s.positions(), gc, gf);
-    const Epilogue<T> streamed{.stream = streams<T>(s)};
+    const Epilogue<T> streamed{.stream = streams<T>(s, gc)};
     if (!direct(s, gemm, gc))
       return run_gemm(
           c, GemmPlan(s.positions(), gc, gf, s.groups), c.output<T>(0), gc, s.channels,
@@ -228,7 +234,7 @@ void kernel_grad(const ConvShape& s, Run& c) {
     return depthwise_kernel_grad(c, input_patches(s, x, offsets), s.batch, s.groups, gf, output_positions(s, dy),
                                  c.output<T>(0));
   const kernels::GemmKernel& gemm = choose_gemm<T>(c, s.taps() * gc, gf, s.positions());
-  if (!s.pointwise() && gemm.arithmetic == Arithmetic::fma)
+  if (gemm.arithmetic == Arithmetic::fma && (!s.pointwise() || gc * gf < kPackedKernel))
     return direct_kernel_grad<T>(c, input_patches(s, x, offsets), s.batch, s.groups, gf, output_positions(s, dy),
                                  c.output<T>(0));
   const GemmPlan plan(s.taps() * gc, gf, s.positions(), s.groups);

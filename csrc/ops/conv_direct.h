@@ -33,7 +33,7 @@ inline double product_cost(std::int64_t m, std::int64_t n, std::int64_t k) {
 }
 
 // y = epilogue(P B) for each group, whose patches are x.channels and whose columns n elements further on.
-// pack(g, k, k0, k1, to) packs rows of a group's B (k x n), at once; the rest is left to the tasks.
+// pack(g, slab, k0, k1, to) packs rows of a group's B (k x n), at once; the rest is left to the tasks.
 template <class T, class Pack>
 ConvTasks direct_product(Run& c, const kernels::Patches<T>& x, std::int64_t images, std::int64_t groups, std::int64_t n,
                          const kernels::Positions<T>& y, const kernels::Epilogue<T>& epilogue, Pack&& pack) {
@@ -51,7 +51,7 @@ ConvTasks direct_product(Run& c, const kernels::Patches<T>& x, std::int64_t imag
                   [&](std::int64_t begin, std::int64_t end) {
                     for (std::int64_t i = begin; i < end; ++i) {
                       const std::int64_t g = i / kPackParts, k0 = std::min(k, i % kPackParts * pack_rows);
-                      pack(g, k, k0, std::min(k, k0 + pack_rows), packed + g * b_size);
+                      pack(g, boxes->slab, k0, std::min(k, k0 + pack_rows), packed + g * b_size);
                     }
                   });
 

@@ -135,8 +135,12 @@ CASES = [
     fused("direct spans", (1, 4, 4, 300), (2, 2), 7, "relu"),
     fused("pointwise", (2, 4, 5, 7), (1, 1), 9, "sigmoid", residual=True),
     fused("pointwise", (2, 4, 5, 6), (1, 1), 8, "tanh", residual=True, groups=2),
+    fused("few filters", (2, 4, 5, 16), (3, 2), 5, "linear", residual=True, second=True),
     fused("depthwise", (2, 6, 5, 21), (3, 3), 21, "tanh", residual=True, groups=21, pads=[1, 1, 1, 1], second=True),
     fused("depthwise", (1, 6, 5, 4), (3, 3), 12, "sigmoid", groups=4),
+    *window("few filters", 2, (5, 7), 16, (3, 3), 3, pads=[1, 1, 1, 1], second=True),  # lanes are columns of patches
+    *window("few filters of many channels", 1, (9, 11), 32, (2, 3), 7, dilations=[2, 2], pads=[1, 1, 2, 2]),
+    *window("few channels of many filters", 1, (11, 9), 2, (3, 3), 48, strides=[2, 2], pads=[1, 1, 1, 1]),
     *window("no images", 0, (4, 4), 3, (3, 3), 2),
     *window("no images depthwise", 0, (4, 4), 3, (3, 3), 3, groups=3),
 ]

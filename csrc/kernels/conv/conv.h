@@ -93,10 +93,10 @@ inline constexpr std::int64_t kConvPanel = 32;  // the direct way cuts columns o
 // The direct way. scratch is 64-byte aligned.
 template <class T>
 struct DirectConvKernels {
-  // Rows [k0, k1) of B (k x n) in the order in which `product` reads them; `to` has room for n rounded up to
-  // kConvPanel.
-  void (*pack)(const Matrix<T>& b, std::int64_t k, std::int64_t k0, std::int64_t k1, std::int64_t n, T* to);
-  void (*pack_flipped)(const FlippedKernel<T>& b, std::int64_t k, std::int64_t k0, std::int64_t k1, std::int64_t n,
+  // Rows [k0, k1) of B (a row for each column of P, n columns) in the order in which `product` reads them; `to` has
+  // room for n rounded up to kConvPanel.
+  void (*pack)(const Matrix<T>& b, const Slab& slab, std::int64_t k0, std::int64_t k1, std::int64_t n, T* to);
+  void (*pack_flipped)(const FlippedKernel<T>& b, const Slab& slab, std::int64_t k0, std::int64_t k1, std::int64_t n,
                        T* to);
   // Columns [n0, n1) of the rows of y that belong to a box: y = epilogue(P B), where the residual has the layout of y.
   // scratch: the slab's elements and two pointers for each position.

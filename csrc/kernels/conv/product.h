@@ -5,9 +5,11 @@
 // read for 16 columns only, one in 4.
 #pragma once
 
+#include "kernels/conv/lane_tile.h"
 #include "kernels/conv/patches.h"
 #include "kernels/conv/slab.h"
 #include "kernels/gemm/epilogue.h"
+#include "kernels/stream.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
@@ -16,15 +18,10 @@ namespace {
 // columns: as many accumulators as the GEMM's tile has.
 constexpr int kWideRows = kTileRows < 12 ? kTileRows : 12, kNarrowRows = kTileRows * kTileVectors;
 
-// The columns of P that a tile sums over.
-struct Runs {
-  const std::int64_t* displacements;
-  std::int64_t step, count, length;
-};
-
-// Not by an initializer: the compiler would clear an array in memory as well.
+// Not by an initializer: the compiler would clear an array in memory as well. Inlined, both: a tile passed on by its
+// address would be kept in memory.
 template <class T, int R, int V>
-void clear_tile(Vector<T> (&sum)[R][V]) {
+KCORE_INLINE void clear_tile(Vector<T> (&sum)[R][V]) {
 #pragma GCC unroll 32
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
@@ -32,7 +29,7 @@ void clear_tile(Vector<T> (&sum)[R][V]) {
 }
 
 template <class T, int R, int V>
-void store_tile(Vector<T> (&sum)[R][V], T* const* c, std::int64_t n, int columns, bool add) {
+KCORE_INLINE void store_tile(Vector<T> (&sum)[R][V], T* const* c, std::int64_t n, int columns, bool add) {
   constexpr int L = kLanes<T>;
   if (columns == V * L) {
 #pragma GCC unroll 32
@@ -113,28 +110,45 @@ constexpr ProductTiles<T> kProductTiles =
 
 // Columns of P summed at a time: their part of a panel of B stays in L2 while the rows of the box pass.
 constexpr std::int64_t kSpan = 768;
+// A B of so many elements stays in the nearer caches as a whole: a few rows at a time meet all of it, and are written
+// as a whole.
+constexpr std::int64_t kSmallB = 1 << 15;
+// Columns of y that a few rows have ready in L1 before they are written around the cache.
+constexpr std::int64_t kRowColumns = 64;
 
 // Panels of kTileColumns columns, each over all of K; one of a single vector where no more columns are left. A few rows
-// at a time go to all panels, so that memory is read nearly in order.
+// at a time go to all panels, so that memory is read nearly in order. Of few columns, each is a row.
 template <class T, class Packer>
-void pack_panels(const Packer& packer, std::int64_t k, std::int64_t k0, std::int64_t k1, std::int64_t n, T* to) {
+void pack_panels(const Packer& packer, const Slab& slab, std::int64_t k0, std::int64_t k1, std::int64_t n, T* to) {
   constexpr int L = kLanes<T>, W = kTileColumns<T>, kRows = 32;
   static_assert(kConvPanel % W == 0);
-  for (std::int64_t row = k0; row < k1; row += kRows)
+  const std::int64_t k = slab.runs * slab.run;
+  const bool few = few_columns<T>(slab, n);
+  for (std::int64_t row = k0; row < k1; row += kRows) {
+    const std::int64_t count = k1 - row < kRows ? k1 - row : kRows;
     for (std::int64_t j = 0; j < n; j += W) {
       const int columns = static_cast<int>(n - j < W ? n - j : W), width = columns <= L ? L : W;
-      packer(to + j * k + row * width, row, k1 - row < kRows ? k1 - row : kRows, j, columns, width);
+      if (few) {
+        T rows[kRows * L];
+        packer(rows, row, count, j, columns, L);
+        for (int c = 0; c < columns; ++c)
+          for (std::int64_t i = 0; i < count; ++i) to[c * k + row + i] = rows[i * L + c];
+      } else {
+        packer(to + j * k + row * width, row, count, j, columns, width);
+      }
     }
+  }
 }
 
 template <class T>
-void pack(const Matrix<T>& b, std::int64_t k, std::int64_t k0, std::int64_t k1, std::int64_t n, T* to) {
-  pack_panels(MatrixColumns<T>{b}, k, k0, k1, n, to);
+void pack(const Matrix<T>& b, const Slab& slab, std::int64_t k0, std::int64_t k1, std::int64_t n, T* to) {
+  pack_panels(MatrixColumns<T>{b}, slab, k0, k1, n, to);
 }
 
 template <class T>
-void pack_flipped(const FlippedKernel<T>& b, std::int64_t k, std::int64_t k0, std::int64_t k1, std::int64_t n, T* to) {
-  pack_panels(FlippedColumns<T>{b}, k, k0, k1, n, to);
+void pack_flipped(const FlippedKernel<T>& b, const Slab& slab, std::int64_t k0, std::int64_t k1, std::int64_t n,
+                  T* to) {
+  pack_panels(FlippedColumns<T>{b}, slab, k0, k1, n, to);
 }
 
 template <class T>
@@ -158,31 +172,76 @@ void product(const Patches<T>& x, const Slab& slab, const T* packed_b, const Pos
   });
 
   const auto finish = [&](std::int64_t first, std::int64_t count) {
+    if (epilogue.empty()) return;
     for (std::int64_t r = first; r < first + count; ++r) finish_row(epilogue, out[r], out[r] - y.data, n0, n1);
   };
   if (k == 0) {  // a phase of an input gradient that no tap reaches
     for (i = 0; i < m; ++i) clear(out[i] + n0, n1 - n0);
-    if (!epilogue.empty()) finish(0, m);
+    return finish(0, m);
+  }
+  if (few_columns<T>(slab, n1)) {
+    const Runs all{slab.taps, slab.run_taps, slab.runs, slab.run};
+    const LaneTile<T>& tile = kLaneTiles<T>.of[n1 - 1];
+    for (std::int64_t row = 0; row < m; row += tile.rows) {
+      const int count = static_cast<int>(m - row < tile.rows ? m - row : tile.rows);
+      tile.multiply(all, rows + row, count, packed_b, out + row);
+      finish(row, count);
+    }
     return;
   }
+
   const std::int64_t runs_at_once = slab.run < kSpan ? kSpan / slab.run : 1;
+  const bool stream = epilogue.stream && slab.runs <= runs_at_once;
+  const bool by_rows = stream || k * (n1 - n0) <= kSmallB;
   for (std::int64_t run = 0; run < slab.runs; run += runs_at_once) {
     const std::int64_t left = slab.runs - run;
-    const Runs runs{slab.taps + run * slab.run_taps, slab.run_taps, left < runs_at_once ? left : runs_at_once,
-                    slab.run};
-    for (std::int64_t n = n0; n < n1; n += W) {
+    const bool last = left <= runs_at_once;
+    const Runs runs{slab.taps + run * slab.run_taps, slab.run_taps, last ? left : runs_at_once, slab.run};
+    // Columns [n, n + W) of some rows, to column `at` of c.
+    const auto multiply = [&](std::int64_t row, std::int64_t count, std::int64_t n, T* const* c, std::int64_t at) {
       const int columns = static_cast<int>(n1 - n < W ? n1 - n : W);
       const bool narrow = columns <= L;
       const T* const b = packed_b + n * k + run * slab.run * (narrow ? L : W);
-      const std::int64_t most = narrow ? kNarrowRows : kWideRows, panels = (m + most - 1) / most;
+      const ProductTile<T> tile = (narrow ? kProductTiles<T>.narrow : kProductTiles<T>.wide)[count - 1];
+      tile(runs, rows + row, b, c, at, columns, run > 0);
+    };
+    // Calls body(row, count) for panels of rows.
+    const auto for_panels = [&](std::int64_t columns, auto&& body) {
+      const std::int64_t most = columns <= L ? kNarrowRows : kWideRows, panels = (m + most - 1) / most;
       for (std::int64_t p = 0; p < panels; ++p) {
-        const std::int64_t row = p * m / panels, count = (p + 1) * m / panels - row;
-        const ProductTile<T> tile = (narrow ? kProductTiles<T>.narrow : kProductTiles<T>.wide)[count - 1];
-        tile(runs, rows + row, b, out + row, n, columns, run > 0);
-        if (left <= runs_at_once && n + W >= n1 && !epilogue.empty()) finish(row, count);
+        const std::int64_t row = p * m / panels;
+        body(row, (p + 1) * m / panels - row);
       }
+    };
+    if (stream) {
+      for_panels(n1 - n0, [&](std::int64_t row, std::int64_t count) {
+        alignas(64) T block[kNarrowRows][kRowColumns];
+        T* c[kNarrowRows];
+        for (std::int64_t r = 0; r < count; ++r) c[r] = block[r];
+        for (std::int64_t j = n0; j < n1; j += kRowColumns) {
+          const std::int64_t end = n1 - j < kRowColumns ? n1 : j + kRowColumns;
+          for (std::int64_t n = j; n < end; n += W) multiply(row, count, n, c, n - j);
+          for (std::int64_t r = 0; r < count; ++r) {
+            T* const at = out[row + r];
+            if (!epilogue.empty()) finish_row(epilogue, c[r] - j, at - y.data, j, end);
+            stream_out(at + j, c[r], (end - j) * static_cast<std::int64_t>(sizeof(T)), nullptr, 0);
+          }
+        }
+      });
+    } else if (by_rows) {
+      for_panels(n1 - n0, [&](std::int64_t row, std::int64_t count) {
+        for (std::int64_t n = n0; n < n1; n += W) multiply(row, count, n, out + row, n);
+        if (last) finish(row, count);
+      });
+    } else {
+      for (std::int64_t n = n0; n < n1; n += W)
+        for_panels(n1 - n, [&](std::int64_t row, std::int64_t count) {
+          multiply(row, count, n, out + row, n);
+          if (last && n + W >= n1) finish(row, count);
+        });
     }
   }
+  if (stream) stream_end();
 }
 
 }  // namespace
