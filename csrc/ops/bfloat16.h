@@ -5,6 +5,7 @@
 
 #include "base/parallel.h"
 #include "kernels/elementwise/elementwise.h"
+#include "ops/op.h"
 
 namespace kcore {
 
@@ -69,6 +70,15 @@ inline void convert(const void* from, DType from_dtype, void* to, DType to_dtype
 template <class From, class To>
 void convert(const From* from, To* to, std::int64_t n) {
   convert(from, dtype_of<From>, to, dtype_of<To>, n);
+}
+
+// An input of bfloat16 as float32, nullptr if it is absent.
+inline const float* widened(Run& c, int i) {
+  if (!c.has(i)) return nullptr;
+  const std::int64_t size = c.shape(i).size();
+  float* const y = c.scratch<float>(size);
+  convert(c.input<bfloat16>(i), y, size);
+  return y;
 }
 
 }  // namespace kcore

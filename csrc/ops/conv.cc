@@ -6,9 +6,10 @@
 
 #include "base/cache.h"
 #include "ops/activation.h"
+#include "ops/conv_bf16.h"
 #include "ops/conv_depthwise.h"
 #include "ops/conv_direct.h"
-#include "ops/conv_shape.h"
+#include "ops/conv_operands.h"
 
 namespace kcore::ops {
 namespace {
@@ -17,37 +18,6 @@ using kernels::Arithmetic;
 using kernels::Epilogue;
 using kernels::GemmRange;
 using kernels::Matrix;
-using kernels::Patches;
-using kernels::Positions;
-
-// Offsets of the taps from the first pixel that a position sees.
-struct TapOffsets {
-  std::vector<std::int64_t> of[3];
-
-  explicit TapOffsets(const ConvShape& s) {
-    for (int i = 0; i < 3; ++i)
-      for (std::int64_t t = 0; t < s.axis[i].kernel; ++t) of[i].push_back(t * s.axis[i].dilation - s.axis[i].before);
-  }
-};
-
-// The patches of x that positions of y see.
-template <class T>
-Patches<T> input_patches(const ConvShape& s, const T* x, const TapOffsets& offsets) {
-  Patches<T> p{x, s.channels, s.group_channels(), {}};
-  for (int i = 0; i < 3; ++i)
-    p.axis[i] = {s.axis[i].in, s.axis[i].out, s.axis[i].stride, s.axis[i].kernel, offsets.of[i].data()};
-  return p;
-}
-
-// Where positions of y lie.
-template <class T>
-Positions<T> output_positions(const ConvShape& s, T* y) {
-  const ConvAxis &D = s.axis[0], &H = s.axis[1], &W = s.axis[2];
-  return {y,
-          D.out * H.out * W.out * s.filters,
-          {D.out, H.out, W.out},
-          {H.out * W.out * s.filters, W.out * s.filters, s.filters}};
-}
 
 // From here on, packing both operands of a pointwise product pays: columns of y or dx; elements of a kernel.
 constexpr std::int64_t kPackedColumns = 1024, kPackedKernel = 1 << 16;
@@ -55,14 +25,6 @@ constexpr std::int64_t kPackedColumns = 1024, kPackedKernel = 1 << 16;
 // Whether the direct way computes columns [0, n) of a product.
 bool direct(const ConvShape& s, const kernels::GemmKernel& gemm, std::int64_t n) {
   return gemm.arithmetic == Arithmetic::fma && (!s.pointwise() || n < kPackedColumns);
-}
-
-// Whether a product had better be written around the cache: only whole lines can be.
-template <class T>
-bool streams(const ConvShape& s, std::int64_t columns) {
-  const std::int64_t pixels = s.batch * s.axis[0].in * s.axis[1].in * s.axis[2].in;
-  const std::int64_t size = sizeof(T);
-  return columns * size % 64 == 0 && exceeds_cache((pixels * s.channels + s.positions() * s.filters) * size);
 }
 
 // The kernels of the packed way for one that select_gemm chose; float32 only.
@@ -86,8 +48,8 @@ void forward(const ConvShape& s, Run& c, const Epilogue<T>& epilogue) {
     };
     auto streamed = epilogue;
     streamed.stream = streams<T>(s, gf);
-    return run_tasks({direct_product<T>(c, input_patches(s, x, offsets), s.batch, s.groups, gf, output_positions(s, y),
-                                        streamed, pack)});
+    return run_tasks({direct_product(c, conv_kernels<T>(), input_patches(s, x, offsets), s.batch, s.groups, gf,
+                                     output_positions(s, y), streamed, pack)});
   }
   const auto epilogue_of = [&](std::int64_t g) {
     auto of_group = epilogue;
@@ -108,29 +70,6 @@ void forward(const ConvShape& s, Run& c, const Epilogue<T>& epilogue) {
                                                  scratch);
              }
            });
-}
-
-// Input pixels of one residue modulo the stride (a phase) along one axis, and the taps that reach them: those t for
-// which pixel + before - t * dilation is a multiple of the stride. Within a phase the gradient is a convolution of
-// stride one.
-struct Phase {
-  std::int64_t first = 0, count = 0;
-  std::vector<std::int64_t> offsets, taps;  // offsets ascending
-
-  Phase(const ConvAxis& a, std::int64_t first) : first(first), count((a.in - first + a.stride - 1) / a.stride) {
-    for (std::int64_t t = a.kernel - 1; t >= 0; --t) {
-      const std::int64_t distance = first + a.before - t * a.dilation;
-      if (distance % a.stride != 0) continue;
-      offsets.push_back(distance / a.stride);
-      taps.push_back(t);
-    }
-  }
-};
-
-std::vector<Phase> phases_of(const ConvAxis& a) {
-  std::vector<Phase> phases;
-  for (std::int64_t first = 0; first < std::min(a.stride, a.in); ++first) phases.emplace_back(a, first);
-  return phases;
 }
 
 // The kernel of a phase's gradient in the order of a depthwise product: rows are (tap, filter of a group), columns the
@@ -155,45 +94,24 @@ const T* flipped_groups(const ConvShape& s, const Phase* const (&phase)[3], cons
 // Adds the tasks of a phase, or runs it at once.
 template <class T>
 void input_grad_of_phase(const ConvShape& s, const Phase* const (&phase)[3], Run& c, std::vector<ConvTasks>& tasks) {
-  const T *const dy = c.input<T>(0), *const kernel = c.input<T>(1);
+  const T* const kernel = c.input<T>(1);
   const std::int64_t gc = s.group_channels(), gf = s.group_filters();
-  Patches<T> patches{dy, s.filters, gf, {}};
-  kernels::FlippedKernel<T> flipped{kernel, s.filters, gc, gf, {}, {}, {}};
-  Positions<T> dx{c.output<T>(0), s.axis[0].in * s.axis[1].in * s.axis[2].in * s.channels, {}, {}};
-  std::int64_t taps = 1, rows = s.batch, step = s.channels;
-  for (int i = 2; i >= 0; --i) {
-    const Phase& p = *phase[i];
-    const std::int64_t count = static_cast<std::int64_t>(p.taps.size());
-    patches.axis[i] = {s.axis[i].out, p.count, 1, count, p.offsets.data()};
-    flipped.indices[i] = p.taps.data();
-    flipped.taps[i] = count;
-    flipped.size[i] = s.axis[i].kernel;
-    dx.data += p.first * step;
-    dx.count[i] = p.count;
-    dx.steps[i] = step * s.axis[i].stride;
-    step *= s.axis[i].in;
-    taps *= count;
-    rows *= p.count;
-  }
+  const PhaseProduct<T> p(s, phase, c.input<T>(0), kernel, c.output<T>(0));
   if (s.depthwise())
     return tasks.push_back(
-        depthwise_product(patches, s.batch, s.groups, gc, flipped_groups(s, phase, kernel, c), dx, {}));
-  const kernels::GemmKernel& gemm = choose_gemm<T>(c, rows, gc, taps * gf);
+        depthwise_product(p.patches, s.batch, s.groups, gc, flipped_groups(s, phase, kernel, c), p.dx, {}));
+  const kernels::GemmKernel& gemm = choose_gemm<T>(c, p.rows, gc, p.taps * gf);
   if (gemm.arithmetic == Arithmetic::fma) {
-    const auto pack = [&](std::int64_t g, const kernels::Slab& slab, std::int64_t k0, std::int64_t k1, T* to) {
-      auto kernel_g = flipped;
-      kernel_g.kernel += g * gf;
-      conv_kernels<T>().pack_flipped(kernel_g, slab, k0, k1, gc, to);
-    };
-    return tasks.push_back(direct_product<T>(c, patches, s.batch, s.groups, gc, dx, {}, pack));
+    const auto& kernels = conv_kernels<T>();
+    return tasks.push_back(direct_product(c, kernels, p.patches, s.batch, s.groups, gc, p.dx, {}, p.packer(kernels)));
   }
-  const GemmPlan plan(rows, gc, taps * gf, s.groups, false);
+  const GemmPlan plan(p.rows, gc, p.taps * gf, s.groups, false);
   run_gemm(
-      c, plan, dx.data, gc, s.channels,
+      c, plan, p.dx.data, gc, s.channels,
       [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t, const Epilogue<T>& epilogue, void* scratch) {
-        auto dy_g = patches;
-        auto kernel_g = flipped;
-        auto dx_g = dx;
+        auto dy_g = p.patches;
+        auto kernel_g = p.kernel;
+        auto dx_g = p.dx;
         dy_g.image += g * gf, kernel_g.kernel += g * gf, dx_g.data = out;
         if constexpr (std::is_same_v<T, float>)
           packed_conv_kernels(gemm).input_grad(dy_g, kernel_g, dx_g, range, epilogue, scratch);
@@ -217,12 +135,9 @@ void input_grad(const ConvShape& s, Run& c) {
                                         range, epilogue, scratch);
           });
   }
-  const auto depth = phases_of(s.axis[0]), height = phases_of(s.axis[1]), width = phases_of(s.axis[2]);
-  std::vector<ConvTasks> tasks;
-  for (const Phase& d : depth)
-    for (const Phase& h : height)
-      for (const Phase& w : width) input_grad_of_phase<T>(s, {&d, &h, &w}, c, tasks);
-  run_tasks(tasks);
+  run_phases(s, [&](const Phase* const(&phase)[3], std::vector<ConvTasks>& tasks) {
+    input_grad_of_phase<T>(s, phase, c, tasks);
+  });
 }
 
 template <class T>
@@ -235,8 +150,8 @@ void kernel_grad(const ConvShape& s, Run& c) {
                                  c.output<T>(0));
   const kernels::GemmKernel& gemm = choose_gemm<T>(c, s.taps() * gc, gf, s.positions());
   if (gemm.arithmetic == Arithmetic::fma && (!s.pointwise() || gc * gf < kPackedKernel))
-    return direct_kernel_grad<T>(c, input_patches(s, x, offsets), s.batch, s.groups, gf, output_positions(s, dy),
-                                 c.output<T>(0));
+    return direct_kernel_grad(c, conv_kernels<T>(), input_patches(s, x, offsets), s.batch, s.groups, gf,
+                              output_positions(s, dy), c.output<T>(0));
   const GemmPlan plan(s.taps() * gc, gf, s.positions(), s.groups);
   run_gemm(c, plan, c.output<T>(0), gf, s.filters,
            [&](std::int64_t g, const GemmRange& range, T* out, std::int64_t ldout, const Epilogue<T>& epilogue,
@@ -255,6 +170,10 @@ void kernel_grad(const ConvShape& s, Run& c) {
 
 void run(const conv& op, Run& c) {
   const ConvShape s = shape_of(op, c.shape(0), c.shape(1));
+  if (c.dtype(0) == DType::bfloat16) {
+    if (!forward_bf16(s, c, activation_of(op.activation))) c.run_widened(op);
+    return;
+  }
   for_floating(c.dtype(0), [&](auto t) {
     using T = decltype(t);
     forward<T>(s, c, {c.input<T>(2), c.input<T>(3), s.filters, activation_of(op.activation)});
@@ -263,11 +182,19 @@ void run(const conv& op, Run& c) {
 
 void run(const conv_input_grad& op, Run& c) {
   const ConvShape s = shape_of(op, c.shape(0), c.shape(1));
+  if (c.dtype(0) == DType::bfloat16) {
+    if (!input_grad_bf16(s, c)) c.run_widened(op);
+    return;
+  }
   for_floating(c.dtype(0), [&](auto t) { input_grad<decltype(t)>(s, c); });
 }
 
 void run(const conv_kernel_grad& op, Run& c) {
   const ConvShape s = shape_of(op, c.shape(0), c.shape(1));
+  if (c.dtype(0) == DType::bfloat16) {
+    if (!kernel_grad_bf16(s, c)) c.run_widened(op);
+    return;
+  }
   for_floating(c.dtype(0), [&](auto t) { kernel_grad<decltype(t)>(s, c); });
 }
 

@@ -3,7 +3,9 @@
 
 #include <memory>
 
+#include "base/cache.h"
 #include "ops/conv_boxes.h"
+#include "ops/conv_shape.h"
 #include "ops/conv_tasks.h"
 #include "ops/gemm.h"
 
@@ -27,6 +29,14 @@ inline constexpr std::int64_t kPackParts = 8;
 
 inline std::int64_t round_up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to; }
 
+// Whether a product had better be written around the cache: only whole lines can be.
+template <class T>
+bool streams(const ConvShape& s, std::int64_t columns) {
+  const std::int64_t pixels = s.batch * s.axis[0].in * s.axis[1].in * s.axis[2].in;
+  const std::int64_t size = sizeof(T);
+  return columns * size % 64 == 0 && exceeds_cache((pixels * s.channels + s.positions() * s.filters) * size);
+}
+
 // Multiply-adds per nanosecond of a core, roughly.
 inline double product_cost(std::int64_t m, std::int64_t n, std::int64_t k) {
   return 0.02 * static_cast<double>(m) * static_cast<double>(round_up(n, 16)) * static_cast<double>(k + 4);
@@ -34,9 +44,10 @@ inline double product_cost(std::int64_t m, std::int64_t n, std::int64_t k) {
 
 // y = epilogue(P B) for each group, whose patches are x.channels and whose columns n elements further on.
 // pack(g, slab, k0, k1, to) packs rows of a group's B (k x n), at once; the rest is left to the tasks.
-template <class T, class Pack>
-ConvTasks direct_product(Run& c, const kernels::Patches<T>& x, std::int64_t images, std::int64_t groups, std::int64_t n,
-                         const kernels::Positions<T>& y, const kernels::Epilogue<T>& epilogue, Pack&& pack) {
+template <class X, class T, class Stored, class Pack>
+ConvTasks direct_product(Run& c, const kernels::DirectConvKernels<X, T, Stored>& kernels, const kernels::Patches<X>& x,
+                         std::int64_t images, std::int64_t groups, std::int64_t n, const kernels::Positions<Stored>& y,
+                         const kernels::Epilogue<T>& epilogue, Pack&& pack) {
   const std::int64_t positions = images * x.axis[0].positions * x.axis[1].positions * x.axis[2].positions;
   const auto boxes =
       std::make_shared<ConvBoxes>(x.axis, images, x.channels, x.pixel_stride,
@@ -46,7 +57,7 @@ ConvTasks direct_product(Run& c, const kernels::Patches<T>& x, std::int64_t imag
   // B of a group is packed once, for all boxes, in parts of whole rows.
   const std::int64_t panels = round_up(n, kernels::kConvPanel) / kernels::kConvPanel;
   const std::int64_t b_size = k * panels * kernels::kConvPanel, pack_rows = round_up(k, kPackParts) / kPackParts;
-  T* const packed = c.scratch<T>(groups * b_size + 1);
+  X* const packed = c.scratch<X>(groups * b_size + 1);
   parallel_ranges(groups * kPackParts, grain_for(0.3 * static_cast<double>(pack_rows * n + 1)),
                   [&](std::int64_t begin, std::int64_t end) {
                     for (std::int64_t i = begin; i < end; ++i) {
@@ -60,7 +71,7 @@ ConvTasks direct_product(Run& c, const kernels::Patches<T>& x, std::int64_t imag
     columns = (columns + 1) / 2;
   columns *= kernels::kConvPanel;
   const std::int64_t cuts = (n + columns - 1) / columns;
-  const auto run = [=](std::int64_t i, void* scratch) {
+  const auto run = [=, &kernels](std::int64_t i, void* scratch) {
     const std::int64_t g = i / cuts / boxes->size(), n0 = i % cuts * columns;
     auto x_g = x;
     auto y_g = y;
@@ -69,20 +80,24 @@ ConvTasks direct_product(Run& c, const kernels::Patches<T>& x, std::int64_t imag
     x_g.image += g * x.channels, y_g.data += g * n;
     if (epilogue.bias) epilogue_g.bias += g * n;
     if (epilogue.residual) epilogue_g.residual += g * n;
-    conv_kernels<T>().product(x_g, boxes->slab, packed + g * b_size, y_g, (*boxes)[i / cuts % boxes->size()], n0,
-                              std::min(n, n0 + columns), epilogue_g, scratch);
+    kernels.product(x_g, boxes->slab, packed + g * b_size, y_g, (*boxes)[i / cuts % boxes->size()], n0,
+                    std::min(n, n0 + columns), epilogue_g, scratch);
   };
   return {groups * boxes->size() * cuts, product_cost(boxes->positions(), std::min(n, columns), k),
-          static_cast<std::size_t>(boxes->slab.elements) * sizeof(T) +
-              static_cast<std::size_t>(2 * boxes->positions()) * sizeof(T*),
+          static_cast<std::size_t>(boxes->slab.elements) * sizeof(X) +
+              static_cast<std::size_t>(boxes->positions()) *
+                  (3 * sizeof(T*) +
+                   (std::is_same_v<T, Stored>
+                        ? 0
+                        : static_cast<std::size_t>(std::min(round_up(n, kernels::kConvPanel), columns)) * sizeof(T))),
           run};
 }
 
 // dkernel (taps, channels, groups * n) = P transposed dy for each group.
-template <class T>
-void direct_kernel_grad(Run& c, const kernels::Patches<T>& x, std::int64_t images, std::int64_t groups, std::int64_t n,
-                        const kernels::Positions<const T>& dy, T* dkernel) {
-  const auto& kernels = conv_kernels<T>();
+template <class X, class T, class Stored>
+void direct_kernel_grad(Run& c, const kernels::DirectConvKernels<X, T, Stored>& kernels,
+                        const kernels::Patches<Stored>& x, std::int64_t images, std::int64_t groups, std::int64_t n,
+                        const kernels::Positions<const Stored>& dy, T* dkernel) {
   const std::int64_t taps = x.axis[0].taps * x.axis[1].taps * x.axis[2].taps, filters = groups * n;
   const std::int64_t positions = images * x.axis[0].positions * x.axis[1].positions * x.axis[2].positions;
   if (positions == 0) return std::fill(dkernel, dkernel + taps * x.channels * filters, T(0));
@@ -97,7 +112,7 @@ void direct_kernel_grad(Run& c, const kernels::Patches<T>& x, std::int64_t image
       channels = (channels + 1) / 2;
     }
   const std::int64_t cuts_c = (x.channels + channels - 1) / channels, cuts_n = (n + columns - 1) / columns;
-  const ConvBoxes boxes(x.axis, images, channels, x.pixel_stride, 512);
+  const ConvBoxes boxes(x.axis, images, channels, x.pixel_stride, 512, !std::is_same_v<X, Stored>);
   // Where these are few, the boxes are shared out in parts, whose results are added in order.
   const std::int64_t wanted =
       std::min((kConvTasks + blocks() - 1) / blocks(), std::max<std::int64_t>(1, positions / 512));
@@ -107,8 +122,8 @@ void direct_kernel_grad(Run& c, const kernels::Patches<T>& x, std::int64_t image
 
   const std::size_t scratch_bytes =
       static_cast<std::size_t>(boxes.slab.elements + boxes.positions() * round_up(columns, kernels::kConvPanel)) *
-          sizeof(T) +
-      static_cast<std::size_t>(2 * boxes.rows()) * sizeof(T*);
+          sizeof(X) +
+      static_cast<std::size_t>(2 * boxes.rows()) * sizeof(X*);
   const double cost = product_cost(boxes.positions() * per_part, columns, taps * channels);
   parallel_ranges(parts * groups * cuts_c * cuts_n, grain_for(cost), [&](std::int64_t begin, std::int64_t end) {
     void* const scratch = thread_scratch(scratch_bytes);

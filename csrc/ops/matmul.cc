@@ -83,15 +83,6 @@ void vector_product(Run& c, std::int64_t batch, std::int64_t length, std::int64_
                     column ? 1 : length, finish_range(0, length), epilogue_at(i));
 }
 
-// The input as float32, nullptr if it is absent.
-const float* widened(Run& c, int i) {
-  if (!c.has(i)) return nullptr;
-  const std::int64_t size = c.shape(i).size();
-  float* const y = c.scratch<float>(size);
-  convert(c.input<bfloat16>(i), y, size);
-  return y;
-}
-
 // Operands stored as `Stored`, everything else in T.
 template <class T, class Stored>
 void floating(const matmul& op, Run& c, const Problem& p, const T* bias, const T* residual, T* y) {

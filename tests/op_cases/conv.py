@@ -136,11 +136,23 @@ CASES = [
     fused("pointwise", (2, 4, 5, 7), (1, 1), 9, "sigmoid", residual=True),
     fused("pointwise", (2, 4, 5, 6), (1, 1), 8, "tanh", residual=True, groups=2),
     fused("few filters", (2, 4, 5, 16), (3, 2), 5, "linear", residual=True, second=True),
+    fused("pairs", (2, 5, 6, 8), (3, 3), 40, "tanh", residual=True),
     fused("depthwise", (2, 6, 5, 21), (3, 3), 21, "tanh", residual=True, groups=21, pads=[1, 1, 1, 1], second=True),
     fused("depthwise", (1, 6, 5, 4), (3, 3), 12, "sigmoid", groups=4),
     *window("few filters", 2, (5, 7), 16, (3, 3), 3, pads=[1, 1, 1, 1], second=True),  # lanes are columns of patches
     *window("few filters of many channels", 1, (9, 11), 32, (2, 3), 7, dilations=[2, 2], pads=[1, 1, 2, 2]),
     *window("few channels of many filters", 1, (11, 9), 2, (3, 3), 48, strides=[2, 2], pads=[1, 1, 1, 1]),
+    *window(
+        "pairs", 2, (9, 11), 6, (3, 3), 20, pads=[1, 1, 1, 1]
+    ),  # bfloat16 is multiplied in pairs; rows of 11 leave one
+    *window("pairs stride", 1, (8, 13), 10, (3, 3), 18, strides=[1, 2], pads=[1, 1, 0, 1]),
+    *window(
+        "pairs stride and dilation", 1, (9, 17), 16, (2, 3), 34, strides=[2, 2], dilations=[2, 3], pads=[1, 1, 3, 2]
+    ),
+    *window("pairs groups", 2, (6, 7), 36, (3, 3), 40, groups=2, pads=[1, 1, 1, 1]),
+    *window("pairs pointwise", 2, (5, 5), 34, (1, 1), 24),
+    *window("pairs in spans", 1, (4, 5), 192, (3, 3), 40, pads=[1, 1, 1, 1]),
+    *window("pairs line", 2, (19,), 12, (4,), 16, pads=[3, 0]),
     *window("no images", 0, (4, 4), 3, (3, 3), 2),
     *window("no images depthwise", 0, (4, 4), 3, (3, 3), 3, groups=3),
 ]

@@ -90,21 +90,27 @@ struct KernelShare {
 
 inline constexpr std::int64_t kConvPanel = 32;  // the direct way cuts columns of B at multiples of this
 
-// The direct way. scratch is 64-byte aligned.
-template <class T>
+// Two bfloat16, the first in the lower half: an element of products of bfloat16.
+using Pair = std::uint32_t;
+
+// The direct way, over elements X that are summed in T, of arrays of Stored: all the same, or pairs of bfloat16. Two
+// neighbouring channels are such a pair where they lie, so patches of pairs have half of the channels. In a kernel's
+// gradient, whose sums run over positions, pairs are made as the slab is filled. scratch is 64-byte aligned.
+template <class X, class T = X, class Stored = X>
 struct DirectConvKernels {
   // Rows [k0, k1) of B (a row for each column of P, n columns) in the order in which `product` reads them; `to` has
   // room for n rounded up to kConvPanel.
-  void (*pack)(const Matrix<T>& b, const Slab& slab, std::int64_t k0, std::int64_t k1, std::int64_t n, T* to);
-  void (*pack_flipped)(const FlippedKernel<T>& b, const Slab& slab, std::int64_t k0, std::int64_t k1, std::int64_t n,
-                       T* to);
+  void (*pack)(const Matrix<Stored>& b, const Slab& slab, std::int64_t k0, std::int64_t k1, std::int64_t n, X* to);
+  void (*pack_flipped)(const FlippedKernel<Stored>& b, const Slab& slab, std::int64_t k0, std::int64_t k1,
+                       std::int64_t n, X* to);
   // Columns [n0, n1) of the rows of y that belong to a box: y = epilogue(P B), where the residual has the layout of y.
-  // scratch: the slab's elements and two pointers for each position.
-  void (*product)(const Patches<T>& x, const Slab& slab, const T* packed_b, const Positions<T>& y, const Box& box,
+  // scratch: the slab's elements, three pointers for each position and, where y is rounded, a sum for each of its
+  // elements with n1 - n0 rounded up to kConvPanel.
+  void (*product)(const Patches<X>& x, const Slab& slab, const X* packed_b, const Positions<Stored>& y, const Box& box,
                   std::int64_t n0, std::int64_t n1, const Epilogue<T>& epilogue, void* scratch);
   // The share of a box of positions in columns [0, n) of P transposed dy, set or added. scratch: the slab's elements,
   // those of dy with n rounded up to kConvPanel, and two pointers for each row of positions.
-  void (*kernel_grad)(const Patches<T>& x, const Slab& slab, const Positions<const T>& dy, std::int64_t n,
+  void (*kernel_grad)(const Patches<Stored>& x, const Slab& slab, const Positions<const Stored>& dy, std::int64_t n,
                       const KernelShare<T>& dkernel, const Box& box, bool add, void* scratch);
 };
 
@@ -122,10 +128,12 @@ struct PackedConvKernels {
                       const Epilogue<T>& epilogue, void* scratch);
 };
 
-// Fused multiply-adds go the direct way, all else the packed one; an ISA has what it adds to those below it.
+// Fused multiply-adds and AVX-512's products of bfloat16 go the direct way, all else the packed one; an ISA has what it
+// adds to those below it.
 struct Conv {
   DirectConvKernels<float> f32;
   DirectConvKernels<double> f64;
+  DirectConvKernels<Pair, float, bfloat16> bf16;
   PackedConvKernels<float> packed[kArithmeticCount];
 };
 

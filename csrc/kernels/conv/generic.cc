@@ -38,12 +38,17 @@ constexpr PackedConvKernels<float> packed() {
   }
 }
 
-template <class T>
-constexpr DirectConvKernels<T> direct() {
-  if constexpr (std::is_void_v<typename TileOf<T, Arithmetic::fma>::type>) {
-    return {};
+template <class X, class T = X, class Stored = X>
+constexpr DirectConvKernels<X, T, Stored> direct() {
+#if defined(KCORE_ISA_IS_AVX512_BF16)
+  constexpr bool has = std::is_same_v<X, Pair>;
+#else
+  constexpr bool has = !std::is_same_v<X, Pair> && !std::is_void_v<typename TileOf<T, Arithmetic::fma>::type>;
+#endif
+  if constexpr (has) {
+    return {pack<X, Stored>, pack_flipped<X, Stored>, product<X, Stored>, direct_kernel_grad<X, Stored>};
   } else {
-    return {pack<T>, pack_flipped<T>, product<T>, direct_kernel_grad<T>};
+    return {};
   }
 }
 
@@ -51,6 +56,7 @@ constexpr DirectConvKernels<T> direct() {
 
 const Conv conv_table = {direct<float>(),
                          direct<double>(),
+                         direct<Pair, float, bfloat16>(),
                          {packed<Arithmetic::fma>(), packed<Arithmetic::bf16>(), packed<Arithmetic::bf16x3>(),
                           packed<Arithmetic::bf16x6>()}};
 

@@ -5,8 +5,7 @@
 // costs three operations for each element of the result, where K / lanes multiply-adds came before.
 #pragma once
 
-#include "kernels/conv/conv.h"
-#include "kernels/gemm/pack.h"
+#include "kernels/conv/element.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
@@ -48,10 +47,11 @@ KCORE_INLINE V add_lanes(V (&v)[L]) {
 }
 
 // c[r][j] = sum over runs i and k of rows[r][displacements[i * step] + k] b[j * K + i * length + k], j < C.
-template <class T, int C>
-void lane_tile(const Runs& runs, const T* const* rows, int count, const T* b, T* const* c) {
-  constexpr int L = kLanes<T>, R = lane_rows<T>(C), kSums = (R * C + L - 1) / L * L;
-  const T* from[R];
+template <class X, int C>
+void lane_tile(const Runs& runs, const X* const* rows, int count, const X* b, SumOf<X>* const* c) {
+  using T = SumOf<X>;
+  constexpr int L = kLanes<X>, R = lane_rows<X>(C), kSums = (R * C + L - 1) / L * L;
+  const X* from[R];
   for (int r = 0; r < R; ++r) from[r] = rows[r < count ? r : 0];
   Vector<T> sum[kSums];
 #pragma GCC unroll 32
@@ -60,14 +60,14 @@ void lane_tile(const Runs& runs, const T* const* rows, int count, const T* b, T*
   for (std::int64_t i = 0; i < runs.count; ++i) {
     const std::int64_t first = runs.displacements[i * runs.step], end = first + runs.length;
     for (std::int64_t k = first; k < end; k += L, b += L) {
-      Vector<T> bv[C];
+      Vector<X> bv[C];
 #pragma GCC unroll 8
-      for (int j = 0; j < C; ++j) bv[j] = *reinterpret_cast<const Vector<T>*>(b + j * size);
+      for (int j = 0; j < C; ++j) bv[j] = *reinterpret_cast<const Vector<X>*>(b + j * size);
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
-        const Vector<T> a = *reinterpret_cast<const Vector<T>*>(from[r] + k);
+        const Vector<X> a = *reinterpret_cast<const Vector<X>*>(from[r] + k);
 #pragma GCC unroll 8
-        for (int j = 0; j < C; ++j) sum[r * C + j] += a * bv[j];
+        for (int j = 0; j < C; ++j) Element<X>::add(sum[r * C + j], a, bv[j]);
       }
     }
   }
@@ -83,21 +83,21 @@ void lane_tile(const Runs& runs, const T* const* rows, int count, const T* b, T*
     for (int j = 0; j < C; ++j) c[r][j] = total[r * C + j];
 }
 
-template <class T>
+template <class X>
 struct LaneTile {
-  void (*multiply)(const Runs& runs, const T* const* rows, int count, const T* b, T* const* c);
+  void (*multiply)(const Runs& runs, const X* const* rows, int count, const X* b, SumOf<X>* const* c);
   int rows;
 };
-template <class T>
+template <class X>
 struct LaneTiles {
-  LaneTile<T> of[kLanes<T> / 2];
+  LaneTile<X> of[kLanes<X> / 2];
 };
-template <class T, int... C>
-constexpr LaneTiles<T> lane_tiles(std::integer_sequence<int, C...>) {
-  return {{{lane_tile<T, C + 1>, lane_rows<T>(C + 1)}...}};
+template <class X, int... C>
+constexpr LaneTiles<X> lane_tiles(std::integer_sequence<int, C...>) {
+  return {{{lane_tile<X, C + 1>, lane_rows<X>(C + 1)}...}};
 }
-template <class T>
-constexpr LaneTiles<T> kLaneTiles = lane_tiles<T>(std::make_integer_sequence<int, kLanes<T> / 2>());
+template <class X>
+constexpr LaneTiles<X> kLaneTiles = lane_tiles<X>(std::make_integer_sequence<int, kLanes<X> / 2>());
 
 }  // namespace
 }  // namespace kcore::kernels::KCORE_ISA

@@ -1,6 +1,8 @@
 // Packers that gather from an image (see conv.h for the patch matrix).
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/conv/conv.h"
 #include "kernels/gemm/pack.h"
 
@@ -160,10 +162,11 @@ struct PatchColumns {
 };
 
 // Packs columns (channels) of a flipped kernel, whose rows are (tap, filter).
-template <class T>
+template <class Stored>
 struct FlippedColumns {
-  const FlippedKernel<T>& b;
+  const FlippedKernel<Stored>& b;
 
+  template <class T>
   void operator()(T* to, std::int64_t k, std::int64_t count, std::int64_t j, int columns, int width) const {
     const T* from[kGemmMaxTile];
     std::int64_t tap = k / b.filters, filter = k % b.filters;
@@ -172,8 +175,18 @@ struct FlippedColumns {
       const std::int64_t tw = b.indices[2][tap % b.taps[2]], th = b.indices[1][tap / b.taps[2] % b.taps[1]];
       const std::int64_t td = b.indices[0][tap / b.taps[2] / b.taps[1]];
       const std::int64_t index = (td * b.size[1] + th) * b.size[2] + tw;
-      for (int c = 0; c < columns; ++c) from[c] = b.kernel + (index * b.channels + j + c) * b.filter_stride + filter;
-      transpose_rows(to, width, from, columns, length);
+      const Stored* const row = b.kernel + (index * b.channels + j) * b.filter_stride + filter;
+      if constexpr (std::is_same_v<T, Stored>) {
+        for (int c = 0; c < columns; ++c) from[c] = row + c * b.filter_stride;
+        transpose_rows(to, width, from, columns, length);
+      } else {
+        T wide[kGemmMaxTile * kGemmSpanK];
+        for (int c = 0; c < columns; ++c) {
+          widen(wide + c * length, row + c * b.filter_stride, length);
+          from[c] = wide + c * length;
+        }
+        transpose_rows(to, width, from, columns, length);
+      }
       clear_columns(to, length, columns, width);
       to += length * width;
       count -= length;

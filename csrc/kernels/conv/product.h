@@ -56,57 +56,57 @@ KCORE_INLINE void store_tile(Vector<T> (&sum)[R][V], T* const* c, std::int64_t n
 
 // c[r][n + j] = or += sum over runs i and k of rows[r][displacements[i * step] + k] b[(i * length + k) * V * lanes +
 // j].
-template <class T, int R, int V>
-void product_tile(const Runs& runs, const T* const* rows, const T* b, T* const* c, std::int64_t n, int columns,
+template <class X, int R, int V>
+void product_tile(const Runs& runs, const X* const* rows, const X* b, SumOf<X>* const* c, std::int64_t n, int columns,
                   bool add) {
-  constexpr int L = kLanes<T>, U = V == 1 ? 2 : 1;  // a pointer loaded serves U columns of P
-  Vector<T> sum[R][V];
-  clear_tile<T, R, V>(sum);
+  constexpr int L = kLanes<X>, U = V == 1 ? 2 : 1;  // a pointer loaded serves U columns of P
+  Vector<SumOf<X>> sum[R][V];
+  clear_tile<SumOf<X>, R, V>(sum);
   const std::int64_t* displacement = runs.displacements;
   for (std::int64_t i = 0; i < runs.count; ++i, displacement += runs.step) {
     std::int64_t k = *displacement;
     const std::int64_t end = k + runs.length;
     for (; k + U <= end; k += U, b += U * V * L) {
-      Vector<T> bv[U][V];
+      Vector<X> bv[U][V];
 #pragma GCC unroll 2
       for (int u = 0; u < U; ++u)
 #pragma GCC unroll 2
-        for (int v = 0; v < V; ++v) bv[u][v] = *reinterpret_cast<const Vector<T>*>(b + (u * V + v) * L);
+        for (int v = 0; v < V; ++v) bv[u][v] = *reinterpret_cast<const Vector<X>*>(b + (u * V + v) * L);
 #pragma GCC unroll 32
       for (int r = 0; r < R; ++r) {
-        const T* const a = rows[r] + k;
+        const X* const a = rows[r] + k;
 #pragma GCC unroll 2
         for (int u = 0; u < U; ++u)
 #pragma GCC unroll 2
-          for (int v = 0; v < V; ++v) sum[r][v] += a[u] * bv[u][v];
+          for (int v = 0; v < V; ++v) Element<X>::add(sum[r][v], a[u], bv[u][v]);
       }
     }
     if constexpr (U > 1)
       for (; k < end; ++k, b += V * L) {
-        const Vector<T> bv = *reinterpret_cast<const Vector<T>*>(b);
+        const Vector<X> bv = *reinterpret_cast<const Vector<X>*>(b);
 #pragma GCC unroll 32
-        for (int r = 0; r < R; ++r) sum[r][0] += rows[r][k] * bv;
+        for (int r = 0; r < R; ++r) Element<X>::add(sum[r][0], rows[r][k], bv);
       }
   }
-  store_tile<T, R, V>(sum, c, n, columns, add);
+  store_tile<SumOf<X>, R, V>(sum, c, n, columns, add);
 }
 
-template <class T>
-using ProductTile = void (*)(const Runs& runs, const T* const* rows, const T* b, T* const* c, std::int64_t n,
+template <class X>
+using ProductTile = void (*)(const Runs& runs, const X* const* rows, const X* b, SumOf<X>* const* c, std::int64_t n,
                              int columns, bool add);
 
 // One instance for each number of rows, so that a box's positions divide evenly into panels.
-template <class T>
+template <class X>
 struct ProductTiles {
-  ProductTile<T> narrow[kNarrowRows], wide[kWideRows];
+  ProductTile<X> narrow[kNarrowRows], wide[kWideRows];
 };
-template <class T, int... R, int... S>
-constexpr ProductTiles<T> product_tiles(std::integer_sequence<int, R...>, std::integer_sequence<int, S...>) {
-  return {{product_tile<T, R + 1, 1>...}, {product_tile<T, S + 1, kTileVectors>...}};
+template <class X, int... R, int... S>
+constexpr ProductTiles<X> product_tiles(std::integer_sequence<int, R...>, std::integer_sequence<int, S...>) {
+  return {{product_tile<X, R + 1, 1>...}, {product_tile<X, S + 1, kTileVectors>...}};
 }
-template <class T>
-constexpr ProductTiles<T> kProductTiles =
-    product_tiles<T>(std::make_integer_sequence<int, kNarrowRows>(), std::make_integer_sequence<int, kWideRows>());
+template <class X>
+constexpr ProductTiles<X> kProductTiles =
+    product_tiles<X>(std::make_integer_sequence<int, kNarrowRows>(), std::make_integer_sequence<int, kWideRows>());
 
 // Columns of P summed at a time: their part of a panel of B stays in L2 while the rows of the box pass.
 constexpr std::int64_t kSpan = 768;
@@ -118,81 +118,121 @@ constexpr std::int64_t kRowColumns = 64;
 
 // Panels of kTileColumns columns, each over all of K; one of a single vector where no more columns are left. A few rows
 // at a time go to all panels, so that memory is read nearly in order. Of few columns, each is a row.
-template <class T, class Packer>
-void pack_panels(const Packer& packer, const Slab& slab, std::int64_t k0, std::int64_t k1, std::int64_t n, T* to) {
-  constexpr int L = kLanes<T>, W = kTileColumns<T>, kRows = 32;
+template <class X, class Packer>
+void pack_panels(const Packer& packer, const Slab& slab, std::int64_t k0, std::int64_t k1, std::int64_t n, X* to) {
+  constexpr int L = kLanes<X>, W = kTileColumns<X>, kRows = 32;
   static_assert(kConvPanel % W == 0);
   const std::int64_t k = slab.runs * slab.run;
-  const bool few = few_columns<T>(slab, n);
+  const bool few = few_columns<X>(slab, n);
   for (std::int64_t row = k0; row < k1; row += kRows) {
     const std::int64_t count = k1 - row < kRows ? k1 - row : kRows;
     for (std::int64_t j = 0; j < n; j += W) {
       const int columns = static_cast<int>(n - j < W ? n - j : W), width = columns <= L ? L : W;
       if (few) {
-        T rows[kRows * L];
-        packer(rows, row, count, j, columns, L);
+        X rows[kRows * L];
+        pack_elements(packer, rows, row, count, j, columns, L);
         for (int c = 0; c < columns; ++c)
           for (std::int64_t i = 0; i < count; ++i) to[c * k + row + i] = rows[i * L + c];
       } else {
-        packer(to + j * k + row * width, row, count, j, columns, width);
+        pack_elements(packer, to + j * k + row * width, row, count, j, columns, width);
       }
     }
   }
 }
 
-template <class T>
-void pack(const Matrix<T>& b, const Slab& slab, std::int64_t k0, std::int64_t k1, std::int64_t n, T* to) {
-  pack_panels(MatrixColumns<T>{b}, slab, k0, k1, n, to);
+template <class X, class Stored>
+void pack(const Matrix<Stored>& b, const Slab& slab, std::int64_t k0, std::int64_t k1, std::int64_t n, X* to) {
+  pack_panels(MatrixColumns<Stored>{b}, slab, k0, k1, n, to);
 }
 
-template <class T>
-void pack_flipped(const FlippedKernel<T>& b, const Slab& slab, std::int64_t k0, std::int64_t k1, std::int64_t n,
-                  T* to) {
-  pack_panels(FlippedColumns<T>{b}, slab, k0, k1, n, to);
+template <class X, class Stored>
+void pack_flipped(const FlippedKernel<Stored>& b, const Slab& slab, std::int64_t k0, std::int64_t k1, std::int64_t n,
+                  X* to) {
+  pack_panels(FlippedColumns<Stored>{b}, slab, k0, k1, n, to);
 }
 
+// A part of a row of y, from sums in L1; around the cache if `stream`.
 template <class T>
-void product(const Patches<T>& x, const Slab& slab, const T* packed_b, const Positions<T>& y, const Box& box,
-             std::int64_t n0, std::int64_t n1, const Epilogue<T>& epilogue, void* scratch) {
-  constexpr int L = kLanes<T>, W = kTileColumns<T>;
-  T* const memory = static_cast<T*>(scratch);
-  const T** const rows = reinterpret_cast<const T**>(memory + slab.elements);
-  const std::int64_t m = box.count[0] * box.count[1] * box.count[2] * box.count[3];
-  T** const out = reinterpret_cast<T**>(memory + slab.elements) + m;
+void write_row(T* y, const T* sums, std::int64_t n, bool stream) {
+  if (stream) {
+    stream_out(y, sums, n * static_cast<std::int64_t>(sizeof(T)), nullptr, 0);
+  } else {
+    for (std::int64_t j = 0; j < n; ++j) y[j] = sums[j];
+  }
+}
+#if defined(KCORE_ISA_IS_AVX512_BF16)
+// To nearest; denormals are flushed, as those that were multiplied.
+inline void write_row(bfloat16* y, const float* sums, std::int64_t n, bool stream) {
+  alignas(64) bfloat16 block[kRowColumns];
+  for (std::int64_t j = 0; j < n; j += kRowColumns) {
+    const std::int64_t count = n - j < kRowColumns ? n - j : kRowColumns;
+    bfloat16* const to = stream ? block : y + j;
+    for (std::int64_t i = 0; i < count; i += 16) {
+      const auto mask = static_cast<__mmask16>(count - i < 16 ? (1 << (count - i)) - 1 : 0xffff);
+      const __m256bh rounded_sums = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(mask, sums + j + i));
+      _mm256_mask_storeu_epi16(to + i, mask, (__m256i)rounded_sums);
+    }
+    if (stream) stream_out(y + j, block, count * static_cast<std::int64_t>(sizeof(bfloat16)), nullptr, 0);
+  }
+}
+#endif
 
-  const std::int64_t k = slab.runs * slab.run;
-  const T* const origin = k > 0 ? fill_slab(x, slab, box, memory) : memory;
-  T* const to = position_at(y, box);
+// Sums are made where they will stay; those that are rounded to another type Y, or written around the cache, in memory
+// of their own: in L1 where a few rows are finished at once, else (`scratch`) those of the whole box.
+template <class X, class Y>
+void product(const Patches<X>& x, const Slab& slab, const X* packed_b, const Positions<Y>& y, const Box& box,
+             std::int64_t n0, std::int64_t n1, const Epilogue<SumOf<X>>& epilogue, void* scratch) {
+  using T = SumOf<X>;
+  constexpr int L = kLanes<X>, W = kTileColumns<X>;
+  constexpr bool rounds = !std::is_same_v<T, Y>;
+  const std::int64_t m = box.count[0] * box.count[1] * box.count[2] * box.count[3], k = slab.runs * slab.run;
+  X* const memory = static_cast<X*>(scratch);
+  const X** const rows = reinterpret_cast<const X**>(memory + slab.elements);
+  Y** const results = reinterpret_cast<Y**>(memory + slab.elements) + m;
+  T** const sums = rounds ? reinterpret_cast<T**>(results + m) : reinterpret_cast<T**>(results);
+
+  const std::int64_t runs_at_once = slab.run < kSpan ? kSpan / (slab.run > 0 ? slab.run : 1) : 1;
+  const bool stream = epilogue.stream && slab.runs <= runs_at_once;
+  const bool few = few_columns<X>(slab, n1), by_rows = stream || k * (n1 - n0) <= kSmallB;
+  const bool buffered = k > 0 && !few && (stream || (rounds && by_rows && slab.runs <= runs_at_once));
+  if constexpr (rounds) {
+    const std::int64_t width = (n1 - n0 + L - 1) / L * L;
+    T* const first = reinterpret_cast<T*>(sums + m) - n0;
+    for (std::int64_t i = 0; i < m && !buffered; ++i) sums[i] = first + i * width;
+  }
+
+  const X* const origin = k > 0 ? fill_slab(x, slab, box, memory) : memory;
+  Y* const to = position_at(y, box);
   std::int64_t i = 0;
   for_rows(box, [&](std::int64_t n, std::int64_t d, std::int64_t h) {
-    const T* from = origin + n * slab.image_stride + d * slab.position_stride[0] + h * slab.position_stride[1];
-    T* at = to + n * y.image_stride + d * y.steps[0] + h * y.steps[1];
+    const X* from = origin + n * slab.image_stride + d * slab.position_stride[0] + h * slab.position_stride[1];
+    Y* at = to + n * y.image_stride + d * y.steps[0] + h * y.steps[1];
     for (std::int64_t w = 0; w < box.count[3]; ++w, ++i, from += slab.position_stride[2], at += y.steps[2])
-      rows[i] = from, out[i] = at;
+      rows[i] = from, results[i] = at;
   });
 
   const auto finish = [&](std::int64_t first, std::int64_t count) {
-    if (epilogue.empty()) return;
-    for (std::int64_t r = first; r < first + count; ++r) finish_row(epilogue, out[r], out[r] - y.data, n0, n1);
+    if (epilogue.empty() && !rounds) return;
+    for (std::int64_t r = first; r < first + count; ++r) {
+      if (!epilogue.empty()) finish_row(epilogue, sums[r], results[r] - y.data, n0, n1);
+      if constexpr (rounds) write_row(results[r] + n0, sums[r] + n0, n1 - n0, false);
+    }
   };
   if (k == 0) {  // a phase of an input gradient that no tap reaches
-    for (i = 0; i < m; ++i) clear(out[i] + n0, n1 - n0);
+    for (i = 0; i < m; ++i) clear(sums[i] + n0, n1 - n0);
     return finish(0, m);
   }
-  if (few_columns<T>(slab, n1)) {
+  if (few) {
     const Runs all{slab.taps, slab.run_taps, slab.runs, slab.run};
-    const LaneTile<T>& tile = kLaneTiles<T>.of[n1 - 1];
+    const LaneTile<X>& tile = kLaneTiles<X>.of[n1 - 1];
     for (std::int64_t row = 0; row < m; row += tile.rows) {
       const int count = static_cast<int>(m - row < tile.rows ? m - row : tile.rows);
-      tile.multiply(all, rows + row, count, packed_b, out + row);
+      tile.multiply(all, rows + row, count, packed_b, sums + row);
       finish(row, count);
     }
     return;
   }
 
-  const std::int64_t runs_at_once = slab.run < kSpan ? kSpan / slab.run : 1;
-  const bool stream = epilogue.stream && slab.runs <= runs_at_once;
-  const bool by_rows = stream || k * (n1 - n0) <= kSmallB;
   for (std::int64_t run = 0; run < slab.runs; run += runs_at_once) {
     const std::int64_t left = slab.runs - run;
     const bool last = left <= runs_at_once;
@@ -201,8 +241,8 @@ void product(const Patches<T>& x, const Slab& slab, const T* packed_b, const Pos
     const auto multiply = [&](std::int64_t row, std::int64_t count, std::int64_t n, T* const* c, std::int64_t at) {
       const int columns = static_cast<int>(n1 - n < W ? n1 - n : W);
       const bool narrow = columns <= L;
-      const T* const b = packed_b + n * k + run * slab.run * (narrow ? L : W);
-      const ProductTile<T> tile = (narrow ? kProductTiles<T>.narrow : kProductTiles<T>.wide)[count - 1];
+      const X* const b = packed_b + n * k + run * slab.run * (narrow ? L : W);
+      const ProductTile<X> tile = (narrow ? kProductTiles<X>.narrow : kProductTiles<X>.wide)[count - 1];
       tile(runs, rows + row, b, c, at, columns, run > 0);
     };
     // Calls body(row, count) for panels of rows.
@@ -213,7 +253,7 @@ void product(const Patches<T>& x, const Slab& slab, const T* packed_b, const Pos
         body(row, (p + 1) * m / panels - row);
       }
     };
-    if (stream) {
+    if (buffered) {
       for_panels(n1 - n0, [&](std::int64_t row, std::int64_t count) {
         alignas(64) T block[kNarrowRows][kRowColumns];
         T* c[kNarrowRows];
@@ -222,21 +262,21 @@ void product(const Patches<T>& x, const Slab& slab, const T* packed_b, const Pos
           const std::int64_t end = n1 - j < kRowColumns ? n1 : j + kRowColumns;
           for (std::int64_t n = j; n < end; n += W) multiply(row, count, n, c, n - j);
           for (std::int64_t r = 0; r < count; ++r) {
-            T* const at = out[row + r];
+            Y* const at = results[row + r];
             if (!epilogue.empty()) finish_row(epilogue, c[r] - j, at - y.data, j, end);
-            stream_out(at + j, c[r], (end - j) * static_cast<std::int64_t>(sizeof(T)), nullptr, 0);
+            write_row(at + j, c[r], end - j, stream);
           }
         }
       });
     } else if (by_rows) {
       for_panels(n1 - n0, [&](std::int64_t row, std::int64_t count) {
-        for (std::int64_t n = n0; n < n1; n += W) multiply(row, count, n, out + row, n);
+        for (std::int64_t n = n0; n < n1; n += W) multiply(row, count, n, sums + row, n);
         if (last) finish(row, count);
       });
     } else {
       for (std::int64_t n = n0; n < n1; n += W)
         for_panels(n1 - n, [&](std::int64_t row, std::int64_t count) {
-          multiply(row, count, n, out + row, n);
+          multiply(row, count, n, sums + row, n);
           if (last && n + W >= n1) finish(row, count);
         });
     }

@@ -63,33 +63,45 @@ void copy_row(T* to, std::int64_t to_stride, const T* row, std::int64_t from_str
   clear(to + high * to_stride, (pixels - high) * to_stride);
 }
 
+// The pixels that a box of positions sees.
+struct SlabWindow {
+  std::int64_t images[2];  // the first, and how many
+  std::int64_t first[3], pixels[3];
+
+  SlabWindow(const PatchAxis (&axis)[3], const Slab& slab, const Box& box) : images{box.begin[0], box.count[0]} {
+    for (int i = 0; i < 3; ++i) {
+      first[i] = box.begin[i + 1] * axis[i].step + axis[i].offsets[0];
+      const std::int64_t step = slab.source_step[i] == 1 ? axis[i].step : 1;  // pixels of the slab per position
+      pixels[i] = (box.count[i + 1] - 1) * step + slab.reach[i];
+    }
+  }
+
+  // Calls body(to, row) for each row of the slab in `memory`; row is nullptr where the image has none.
+  template <class T, class Stored, class Body>
+  void for_rows(const Patches<Stored>& x, const Slab& slab, T* memory, const Body& body) const {
+    for (std::int64_t n = 0; n < images[1]; ++n)
+      for (std::int64_t i = 0; i < pixels[0]; ++i)
+        for (std::int64_t j = 0; j < pixels[1]; ++j) {
+          const std::int64_t d = first[0] + i * slab.source_step[0], h = first[1] + j * slab.source_step[1];
+          const bool there = inside(d, x.axis[0].extent) && inside(h, x.axis[1].extent);
+          body(memory + n * slab.image_stride + i * slab.pixel_stride[0] + j * slab.pixel_stride[1],
+               there ? image_row(x, images[0] + n, d, h) : nullptr);
+        }
+  }
+};
+
 // Copies what the box sees to `memory` unless it may stay where it is; returns the first tap of the box's first
 // position.
 template <class T>
 const T* fill_slab(const Patches<T>& x, const Slab& slab, const Box& box, T* memory, const Spread& spread = {}) {
-  const PatchAxis &D = x.axis[0], &H = x.axis[1], &W = x.axis[2];
-  std::int64_t first[3], pixels[3];
-  for (int i = 0; i < 3; ++i) {
-    first[i] = box.begin[i + 1] * x.axis[i].step + x.axis[i].offsets[0];
-    const std::int64_t step = slab.source_step[i] == 1 ? x.axis[i].step : 1;  // pixels of the slab per position
-    pixels[i] = (box.count[i + 1] - 1) * step + slab.reach[i];
-  }
-  const auto row_at = [&](std::int64_t n, std::int64_t d, std::int64_t h) {
-    return x.image + ((n * D.extent + d) * H.extent + h) * W.extent * x.pixel_stride;
-  };
-  if (!slab.copied) return row_at(box.begin[0], first[0], first[1]) + first[2] * x.pixel_stride;
-  for (std::int64_t n = 0; n < box.count[0]; ++n)
-    for (std::int64_t i = 0; i < pixels[0]; ++i)
-      for (std::int64_t j = 0; j < pixels[1]; ++j) {
-        const std::int64_t d = first[0] + i * slab.source_step[0], h = first[1] + j * slab.source_step[1];
-        T* const to = memory + n * slab.image_stride + i * slab.pixel_stride[0] + j * slab.pixel_stride[1];
-        if (inside(d, D.extent) && inside(h, H.extent)) {
-          copy_row(to, slab.pixel_stride[2], row_at(box.begin[0] + n, d, h), x.pixel_stride, x.channels, spread,
-                   first[2], slab.source_step[2], W.extent, pixels[2]);
-        } else {
-          clear(to, pixels[2] * slab.pixel_stride[2]);
-        }
-      }
+  const SlabWindow window(x.axis, slab, box);
+  if (!slab.copied)
+    return image_row(x, box.begin[0], window.first[0], window.first[1]) + window.first[2] * x.pixel_stride;
+  window.for_rows(x, slab, memory, [&](T* to, const T* row) {
+    if (!row) return clear(to, window.pixels[2] * slab.pixel_stride[2]);
+    copy_row(to, slab.pixel_stride[2], row, x.pixel_stride, x.channels, spread, window.first[2], slab.source_step[2],
+             x.axis[2].extent, window.pixels[2]);
+  });
   return memory;
 }
 
