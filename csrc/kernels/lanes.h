@@ -86,6 +86,51 @@ KCORE_INLINE void store_around(T* y, Lanes<T> v) {
 #endif
 }
 
+// The first n < lanes elements of x, zero in the other lanes; and these lanes into y. No other element is touched.
+template <class T>
+KCORE_INLINE Lanes<T> load_first(const T* x, int n) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return reinterpret_cast<Lanes<T>>(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), x));
+  else
+    return reinterpret_cast<Lanes<T>>(_mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << n) - 1), x));
+#else
+  Lanes<T> v = {};
+  for (int l = 0; l < n; ++l) v[l] = x[l];
+  return v;
+#endif
+}
+template <class T>
+KCORE_INLINE void store_first(T* y, Lanes<T> v, int n) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    _mm512_mask_storeu_ps(y, static_cast<__mmask16>((1u << n) - 1), reinterpret_cast<__m512>(v));
+  else
+    _mm512_mask_storeu_pd(y, static_cast<__mmask8>((1u << n) - 1), reinterpret_cast<__m512d>(v));
+#else
+  for (int l = 0; l < n; ++l) y[l] = v[l];
+#endif
+}
+
+// Whether one of the lanes is a NaN.
+template <class T>
+KCORE_INLINE bool any_nan(Lanes<T> v) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4)
+    return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(v), reinterpret_cast<__m512>(v), _CMP_UNORD_Q) != 0;
+  else
+    return _mm512_cmp_pd_mask(reinterpret_cast<__m512d>(v), reinterpret_cast<__m512d>(v), _CMP_UNORD_Q) != 0;
+#elif defined(__AVX__)
+  return _mm256_movemask_epi8(reinterpret_cast<__m256i>(v != v)) != 0;
+#elif defined(__SSE2__)
+  return _mm_movemask_epi8(reinterpret_cast<__m128i>(v != v)) != 0;
+#else
+  bool any = false;
+  for (int l = 0; l < kLaneCount<T>; ++l) any |= v[l] != v[l];
+  return any;
+#endif
+}
+
 // The lanes from `first` on; zero in the others.
 template <class T>
 KCORE_INLINE Lanes<T> keep_from(Lanes<T> v, std::int64_t first) {

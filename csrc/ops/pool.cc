@@ -6,6 +6,7 @@
 
 #include "base/cache.h"
 #include "base/parallel.h"
+#include "base/scratch.h"
 #include "ops/op.h"
 
 namespace kcore::ops {
@@ -79,9 +80,11 @@ void for_rows(const PoolShape& s, std::int64_t images, const Body& body) {
                   });
 }
 
-// body(image, first output, last output): images times slabs of a gradient.
+std::size_t row_size(const PoolShape& s) { return static_cast<std::size_t>(s.out[2] * s.channels); }
+
+// body(image, first output, last output, scratch): images times slabs of a gradient.
 template <class Body>
-void for_slabs(const PoolShape& s, std::int64_t images, const Body& body) {
+void for_slabs(const PoolShape& s, std::int64_t images, std::size_t size, const Body& body) {
   const int dim = s.slab_dim();
   const std::int64_t line = std::max<std::int64_t>(1, s.in[0] * s.in[1] * s.in[2] * s.channels / s.in[dim]);
   const std::int64_t grain = std::max<std::int64_t>(1, kSlab / (line * std::min(s.stride[dim], s.in[dim])));
@@ -90,8 +93,9 @@ void for_slabs(const PoolShape& s, std::int64_t images, const Body& body) {
   const std::int64_t several = std::max<std::int64_t>(1, kGrain / (line * (s.in[dim] + slabs - 1) / slabs));
   parallel_ranges(images * slabs, several, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) {
-      const std::int64_t begin = i % slabs * grain;
-      body(i / slabs, begin, std::min(begin + grain, s.out[dim]));
+      const std::int64_t begin = i % slabs * grain, end = std::min(begin + grain, s.out[dim]);
+      void* scratch = thread_scratch((static_cast<std::size_t>(s.slab_size(begin, end)) + 2 * row_size(s)) * size);
+      body(i / slabs, begin, end, scratch);
     }
   });
 }
@@ -140,10 +144,12 @@ void run(const max_pool_grad& op, Run& c) {
   const std::int64_t size = size_of(c.dtype(0));
   auto kernel = kernels::pool().max_grad[table_index(c.dtype(0))];
   const bool stream = streams(c.in(0), c.out(0));
-  for_slabs(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
-    kernel(s, c.input<char>(0) + image * image_size(y) * size, c.input<char>(1) + image * image_size(x) * size, begin,
-           end, c.output<char>(0) + image * image_size(x) * size, stream);
-  });
+  for_slabs(s, x[0], static_cast<std::size_t>(size),
+            [&](std::int64_t image, std::int64_t begin, std::int64_t end, void* scratch) {
+              kernel(s, c.input<char>(0) + image * image_size(y) * size,
+                     c.input<char>(1) + image * image_size(x) * size, begin, end,
+                     c.output<char>(0) + image * image_size(x) * size, stream, scratch);
+            });
 }
 
 void infer(const max_pool_take& op, Infer& c) {
@@ -160,7 +166,8 @@ void run(const max_pool_take& op, Run& c) {
   for_rows(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
     const std::int64_t from = image * image_size(x) * size;
     kernel(s, c.input<char>(0) + from, c.input<char>(1) + from, begin, end,
-           c.output<char>(0) + image * image_size(y) * size, false);
+           c.output<char>(0) + image * image_size(y) * size,
+           thread_scratch(2 * row_size(s) * static_cast<std::size_t>(size)));
   });
 }
 
@@ -185,10 +192,11 @@ void run(const average_pool_grad& op, Run& c) {
   const std::int64_t size = size_of(c.dtype(0));
   auto kernel = kernels::pool().average_grad[table_index(c.dtype(0))];
   const bool stream = streams(c.in(0), c.out(0));
-  for_slabs(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
-    kernel(s, c.input<char>(0) + image * image_size(y) * size, begin, end,
-           c.output<char>(0) + image * image_size(x) * size, stream);
-  });
+  for_slabs(s, x[0], static_cast<std::size_t>(size),
+            [&](std::int64_t image, std::int64_t begin, std::int64_t end, void* scratch) {
+              kernel(s, c.input<char>(0) + image * image_size(y) * size, begin, end,
+                     c.output<char>(0) + image * image_size(x) * size, stream, scratch);
+            });
 }
 
 }  // namespace kcore::ops

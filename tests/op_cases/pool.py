@@ -6,7 +6,8 @@ from oracles.pool import average_pool_grad, max_pool_grad, max_pool_take, pool
 
 from .case import Case, distinct, integers, normal
 
-# x, window, strides, pads: overlapping, gapped, padded on one side, 1 to 3 spatial dimensions, odd numbers of channels.
+# x, window, strides, pads: overlapping, gapped, padded on one side, 1 to 3 spatial dimensions, odd numbers of channels,
+# rows longer than what is computed at a time, large windows over many channels, more positions than are compared at a time.
 GEOMETRIES = [
     ((2, 9, 3), [3], [2], [0, 0]),
     ((2, 9, 3), [3], [2], [1, 1]),
@@ -16,6 +17,13 @@ GEOMETRIES = [
     ((1, 4, 4, 70), [3, 3], [1, 1], [1, 1, 1, 1]),
     ((1, 4, 3, 5, 2), [2, 2, 3], [2, 1, 2], [0, 0, 0, 1, 1, 1]),
     ((18, 4, 4, 5), [2, 2], [2, 2], [0, 0, 0, 0]),
+    ((1, 2300, 1), [3], [2], [1, 1]),
+    ((1, 3, 70, 3), [3, 2], [2, 3], [1, 1, 0, 1]),
+    ((1, 3, 40, 17), [2, 5], [2, 2], [0, 0, 1, 1]),
+    ((1, 4, 4, 530), [4, 4], [4, 4], [0, 0, 0, 0]),
+    ((1, 7, 8, 5), [6, 6], [1, 1], [0, 1, 2, 0]),
+    ((1, 6, 40, 3), [5, 8], [1, 2], [1, 0, 3, 3]),
+    ((1, 9, 8, 18), [7, 6], [2, 2], [0, 0, 1, 1]),
 ]
 
 
@@ -42,7 +50,13 @@ for shape, *geometry in GEOMETRIES:
 TIES = integers(0, 3, 2, 6, 6, 3).astype(np.float64)
 NAN = np.where(np.arange(72).reshape(1, 6, 6, 2) % 11 == 5, np.nan, normal(1, 6, 6, 2))
 SMALL = attrs([2, 2], [1, 1], [0, 0, 0, 0])
+WIDE_TIES = integers(0, 3, 1, 7, 41, 3).astype(np.float64)
+WIDE_NAN = np.where(np.arange(7 * 41 * 3).reshape(1, 7, 41, 3) % 11 == 5, np.nan, WIDE_TIES)
+WIDE = attrs([3, 3], [2, 2], [1, 1, 1, 1])
 CASES += [
+    Case("max_pool_grad", [normal(1, 4, 21, 3), WIDE_TIES], max_pool_grad, attrs=WIDE, grad=False, name="wide ties"),
+    Case("max_pool", [WIDE_NAN], pool(np.max), attrs=WIDE, ulps=0, grad=False, name="wide nan", why="no arithmetic"),
+    Case("max_pool_take", [WIDE_TIES, WIDE_NAN], max_pool_take, attrs=WIDE, ulps=0, grad=False, name="wide nan"),
     Case("max_pool", [TIES], pool(np.max), attrs=SMALL, ulps=0, grad=False, name="ties", why="no arithmetic"),
     Case("max_pool_grad", [normal(2, 5, 5, 3), TIES], max_pool_grad, attrs=SMALL, grad=False, name="ties"),
     Case("max_pool", [NAN], pool(np.max), attrs=SMALL, ulps=0, grad=False, name="nan", why="no arithmetic"),

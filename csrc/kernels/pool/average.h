@@ -1,42 +1,58 @@
 // Average pooling.
 #pragma once
 
-#include "kernels/pool/slab.h"
+#include "kernels/pool/fold.h"
+#include "kernels/pool/gradient.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
 
-template <class T>
-void average_rows(const PoolShape& s, const void* x_, std::int64_t begin, std::int64_t end, void* y_, bool stream) {
-  auto* x = static_cast<const T*>(x_);
-  auto* y = static_cast<T*>(y_);
-  stream = stream && streamable(s, y);
-  for_rows(s, begin, end, [&](std::int64_t at, const Window& w) {
-    const T count = static_cast<T>(w.size());
-    for_tiles<T>(s.channels, [&]<int V>(std::int64_t c) {
-      using Tile = Tile<T, V>;
-      typename Tile::Value sum[Tile::kCount] = {};
-      for_window(s, w, x + c, [&](const T* in) {
+struct SumFold {
+  template <class T>
+  static KCORE_INLINE T start() {
+    return T(0);
+  }
+  template <class T, class Vectors>
+  KCORE_INLINE void into(const Taps<T>& taps, std::int64_t i, const Vectors& at,
+                         Lanes<T> (&sum)[Vectors::kCount]) const {
+    for (int t = 0; t < taps.count; ++t)
 #pragma GCC unroll 4
-        for (int v = 0; v < Tile::kCount; ++v) sum[v] += Tile::get(in, v);
-      });
-      for (int v = 0; v < Tile::kCount; ++v) Tile::put(y + at * s.channels + c, v, sum[v] / count, stream);
-    });
+      for (int v = 0; v < Vectors::kCount; ++v) sum[v] += at.get(taps.at[t] + i, v);
+  }
+  template <class V, class T>
+  KCORE_INLINE V finish(V sum, T elements) const {
+    return sum / elements;
+  }
+};
+
+template <class T>
+void average_rows(const PoolShape& s, const void* x, std::int64_t begin, std::int64_t end, void* y, bool stream) {
+  fold_rows<T>(SumFold{}, s, x, begin, end, y, stream);
+}
+
+// shares = dy of outputs [begin, end) of a row, divided by the elements of their windows.
+template <class T>
+KCORE_INLINE void share_row(const PoolShape& s, std::int64_t row, std::int64_t begin, std::int64_t end, const T* dy,
+                            T* shares) {
+  const Rows rows = rows_of(s, row);
+  for_segments(s, begin, end, end - begin, [&](const Segment& g) {
+    const T elements = static_cast<T>(rows.a.size() * rows.b.size() * g.span.size());
+    const T* from = dy + (row * s.out[2] + g.first) * s.channels;
+    T* to = shares + (g.first - begin) * s.channels;
+    for (std::int64_t i = 0; i < g.count * s.channels; ++i) to[i] = from[i] / elements;
   });
-  if (stream) stream_end();
 }
 
 template <class T>
-void average_grad(const PoolShape& s, const void* dy_, std::int64_t begin, std::int64_t end, void* dx_, bool stream) {
+void average_grad(const PoolShape& s, const void* dy_, std::int64_t begin, std::int64_t end, void* dx, bool stream,
+                  void* scratch) {
   auto* dy = static_cast<const T*>(dy_);
-  for_slab(s, begin, end, static_cast<T*>(dx_), stream,
-           [&]<int V>(std::int64_t at, std::int64_t c, const Window& w, const auto& give) {
-             using Tile = Tile<T, V>;
-             const T count = static_cast<T>(w.size());
-             typename Tile::Value g[Tile::kCount];
-             for (int v = 0; v < Tile::kCount; ++v) g[v] = Tile::get(dy + at * s.channels + c, v) / count;
-             give([&](int, int v) { return g[v]; });
-           });
+  auto* shares = static_cast<T*>(scratch);
+  const Slab slab(s, begin, end);
+  const auto share = [&](std::int64_t row, std::int64_t local) {
+    share_row(s, row, slab.out[2].begin, slab.out[2].end, dy, shares + local);
+  };
+  gather<T>(s, slab, Shared<T>{shares}, static_cast<T*>(dx), stream, share);
 }
 
 }  // namespace

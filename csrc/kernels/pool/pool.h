@@ -13,23 +13,35 @@ struct PoolShape {
   std::int64_t channels;
 
   // The dimension that gradients are cut along: the outermost that is one.
-  int slab_dim() const { return in[0] > 1 ? 0 : 1; }
+  int slab_dim() const { return in[0] > 1 ? 0 : in[1] > 1 ? 1 : 2; }
+  // The first output along slab_dim() whose window reaches to where that of output `begin` begins, or beyond.
+  std::int64_t first_reaching(std::int64_t begin) const {
+    const int d = slab_dim();
+    const std::int64_t back = (window[d] - 1) / stride[d];
+    return begin > back ? begin - back : 0;
+  }
+  // Elements of y in the windows that reach into the slab of outputs [begin, end).
+  std::int64_t slab_size(std::int64_t begin, std::int64_t end) const {
+    return out[0] * out[1] * out[2] / out[slab_dim()] * (end - first_reaching(begin)) * channels;
+  }
 };
 
 // Rows [begin, end) of the o0 * o1 rows of y.
 using PoolRows = void (*)(const PoolShape& s, const void* x, std::int64_t begin, std::int64_t end, void* y,
                           bool stream);
-// y = v at the position of the first maximum of x in each window (a NaN is larger than anything).
+// y = v at the position of the first maximum of x in each window (a NaN is larger than anything). scratch: two rows of
+// y.
 using PoolTake = void (*)(const PoolShape& s, const void* v, const void* x, std::int64_t begin, std::int64_t end,
-                          void* y, bool stream);
+                          void* y, void* scratch);
 // The slab of dx that outputs [begin, end) along slab_dim() own: from where the first one's window begins, padding
-// included, to where that of output `end` does; the first and the last slab go to the ends of dx. Windows of other
-// outputs that reach into the slab add to it too: dy where x has the first maximum of the window.
+// included, to where that of output `end` does; the first and the last slab go to the ends of dx. It is the sum of what
+// all windows give that reach into it: dy where x has the first maximum of the window. scratch: slab_size(begin, end)
+// elements and two rows of y.
 using MaxPoolGrad = void (*)(const PoolShape& s, const void* dy, const void* x, std::int64_t begin, std::int64_t end,
-                             void* dx, bool stream);
+                             void* dx, bool stream, void* scratch);
 // The same with dy / (elements of its window) for each of them.
 using AveragePoolGrad = void (*)(const PoolShape& s, const void* dy, std::int64_t begin, std::int64_t end, void* dx,
-                                 bool stream);
+                                 bool stream, void* scratch);
 
 // Index 0: float32, 1: float64.
 struct PoolKernels {

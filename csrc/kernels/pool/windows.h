@@ -1,4 +1,4 @@
-// Where windows are, and loops over their positions. Channels go in tiles whose running results stay in registers.
+// Where windows are, and the outputs of a row that are computed together.
 #pragma once
 
 #include "kernels/lanes.h"
@@ -7,46 +7,53 @@
 namespace kcore::kernels::KCORE_ISA {
 namespace {
 
-// The part of a window that is inside the image, along one dimension.
+KCORE_INLINE std::int64_t least(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+KCORE_INLINE std::int64_t most(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
+
+// The part of a window that is inside the image, along one dimension; and `skipped` positions of it before that part.
 struct Span {
-  std::int64_t begin, end;
+  std::int64_t begin, end, skipped;
   std::int64_t size() const { return end - begin; }
 };
 KCORE_INLINE Span span_of(const PoolShape& s, int dim, std::int64_t out) {
   const std::int64_t start = out * s.stride[dim] - s.before[dim], stop = start + s.window[dim];
-  return {start < 0 ? 0 : start, stop < s.in[dim] ? stop : s.in[dim]};
+  const std::int64_t begin = most(start, 0);
+  return {begin, least(stop, s.in[dim]), begin - start};
 }
-struct Window {
-  Span along[3];
-  std::int64_t size() const { return along[0].size() * along[1].size() * along[2].size(); }
-};
 
-// Calls body(position of y, window) for each of rows [begin, end) of y.
+// `count` neighbouring outputs of a row, from `first` on; several only where their windows are whole along the row.
+// `span`: that of the first.
+struct Segment {
+  std::int64_t first, count;
+  Span span;
+};
+// Calls body(segment) for outputs [begin, end) of a row, at most `limit` at a time.
 template <class Body>
-KCORE_INLINE void for_rows(const PoolShape& s, std::int64_t begin, std::int64_t end, const Body& body) {
-  for (std::int64_t row = begin; row < end; ++row) {
-    Window w{{span_of(s, 0, row / s.out[1]), span_of(s, 1, row % s.out[1]), {0, 0}}};
-    for (std::int64_t o = 0; o < s.out[2]; ++o) {
-      w.along[2] = span_of(s, 2, o);
-      body(row * s.out[2] + o, w);
+KCORE_INLINE void for_segments(const PoolShape& s, std::int64_t begin, std::int64_t end, std::int64_t limit,
+                               const Body& body) {
+  for (std::int64_t o = begin; o < end;) {
+    const Span span = span_of(s, 2, o);
+    std::int64_t count = 1;
+    if (span.size() == s.window[2]) {
+      const std::int64_t whole = (s.in[2] + s.before[2] - s.window[2]) / s.stride[2] + 1;
+      count = least(least(whole, end) - o, limit);
     }
+    body(Segment{o, count, span});
+    o += count;
   }
 }
 
-// Calls body(x at a position) for each position of a window, in row-major order; x is at the first channel to look at.
-template <class T, class Body>
-KCORE_INLINE void for_window(const PoolShape& s, const Window& w, T* x, const Body& body) {
-  for (std::int64_t i = w.along[0].begin; i < w.along[0].end; ++i)
-    for (std::int64_t j = w.along[1].begin; j < w.along[1].end; ++j) {
-      T* at = x + ((i * s.in[1] + j) * s.in[2] + w.along[2].begin) * s.channels;
-      for (std::int64_t k = w.along[2].begin; k < w.along[2].end; ++k, at += s.channels) body(at);
-    }
+// Channels that fill no vector are computed together with their neighbours: as one row of elements where windows are
+// one position apart, else after positions that are a stride apart were brought together (phases.h). Not for the ISA to
+// decide: sums depend on it.
+KCORE_INLINE bool in_phases(const PoolShape& s) {
+  return s.channels < 16 && s.stride[2] > 1 && s.stride[2] < 16 && s.window[2] < 64;
 }
 
-// Whether all vectors of an array that begins at y are where streaming stores may go.
+// Whether streaming stores may go to an array of positions that begins at y: these are whole cache lines.
 template <class T>
 KCORE_INLINE bool streamable(const PoolShape& s, const T* y) {
-  return s.channels % kLaneCount<T> == 0 && reinterpret_cast<std::uintptr_t>(y) % kLaneBytes == 0;
+  return s.channels * static_cast<int>(sizeof(T)) % 64 == 0 && reinterpret_cast<std::uintptr_t>(y) % 64 == 0;
 }
 
 }  // namespace

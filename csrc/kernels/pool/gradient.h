@@ -1,0 +1,284 @@
+// Gradients of pooling: every position of dx gathers what the windows that cover it give, in the order of windows. So
+// each is written once, and sums stay in registers.
+#pragma once
+
+#include "kernels/pool/phases.h"
+#include "kernels/pool/taps.h"
+#include "kernels/stream.h"
+
+namespace kcore::kernels::KCORE_ISA {
+namespace {
+
+// Positions in windows, in integers of the size of T: in memory, and a vector of them.
+template <class T>
+using Position = typename LaneTypes<T>::Mask;
+template <class T>
+using PositionOf = decltype(Position<T>{}[0] + 0);
+template <class T, class Vectors>
+KCORE_INLINE Position<T> get_positions(const PositionOf<T>* from, int v, const Vectors& at) {
+  return reinterpret_cast<Position<T>>(at.get(reinterpret_cast<const T*>(from), v));
+}
+template <class T, class Vectors>
+KCORE_INLINE void put_positions(PositionOf<T>* to, int v, const Vectors& at, Position<T> position) {
+  at.put(reinterpret_cast<T*>(to), v, reinterpret_cast<Lanes<T>>(position), false);
+}
+
+// The slab of dx that outputs [begin, end) along slab_dim() own, and the outputs whose windows reach into it. What is
+// kept for these has their order.
+struct Slab {
+  Span own[3], out[3];
+
+  KCORE_INLINE Slab(const PoolShape& s, std::int64_t begin, std::int64_t end) {
+    for (int d = 0; d < 3; ++d) own[d] = {0, s.in[d], 0}, out[d] = {0, s.out[d], 0};
+    const int dim = s.slab_dim();
+    if (begin > 0) own[dim].begin = span_of(s, dim, begin).begin;
+    if (end < s.out[dim]) own[dim].end = span_of(s, dim, end).begin;
+    out[dim] = {s.first_reaching(begin), end, 0};
+  }
+  std::int64_t outputs() const { return out[0].size() * out[1].size() * out[2].size(); }
+
+  // Rows of outputs before (a, b) in the order in which they are kept.
+  std::int64_t rows_before(std::int64_t a, std::int64_t b) const {
+    return (a - out[0].begin) * out[1].size() + b - out[1].begin;
+  }
+};
+
+// What windows give: to the position of their maximum dy, or to all positions an equal share of it.
+//   term(at, local, id)   what position `id` gets from windows whose first is element `at` of y, `local` of what is
+//   kept Held                  what is read for a vector of elements, to give() it to any position fetch(to) what is
+//   read next from memory while dx is written at `to`
+template <class T>
+struct Chosen {
+  const T *dy, *x;
+  const PositionOf<T>* positions;
+  const T* dx;
+  std::int64_t ahead;  // elements from what dx gets to what is read at about the same time
+
+  struct Term {
+    const T* dy;
+    const PositionOf<T>* positions;
+    PositionOf<T> id;
+  };
+  struct Held {
+    Lanes<T> dy;
+    Position<T> position;
+  };
+  KCORE_INLINE Term term(std::int64_t at, std::int64_t local, std::int64_t id) const {
+    return {dy + at, positions + local, static_cast<PositionOf<T>>(id)};
+  }
+  template <class Vectors>
+  static KCORE_INLINE Held hold(const Term& t, std::int64_t i, const Vectors& at, int v) {
+    return {at.get(t.dy + i, v), get_positions<T>(t.positions + i, v, at)};
+  }
+  static KCORE_INLINE Lanes<T> give(const Held& held, std::int64_t id) {
+    return held.position == Position<T>{} + static_cast<PositionOf<T>>(id) ? held.dy : Lanes<T>{};
+  }
+  template <class Vectors>
+  static KCORE_INLINE Lanes<T> give(const Term& t, std::int64_t i, const Vectors& at, int v) {
+    return give(hold(t, i, at, v), t.id);
+  }
+  KCORE_INLINE void fetch(const T* to) const { __builtin_prefetch(x + (to - dx) + ahead, 0, 2); }
+};
+template <class T>
+struct Shared {
+  const T* shares;
+
+  struct Term {
+    const T* shares;
+    std::int64_t id;
+  };
+  using Held = Lanes<T>;
+  KCORE_INLINE Term term(std::int64_t, std::int64_t local, std::int64_t id) const { return {shares + local, id}; }
+  template <class Vectors>
+  static KCORE_INLINE Held hold(const Term& t, std::int64_t i, const Vectors& at, int v) {
+    return at.get(t.shares + i, v);
+  }
+  static KCORE_INLINE Lanes<T> give(const Held& held, std::int64_t) { return held; }
+  template <class Vectors>
+  static KCORE_INLINE Lanes<T> give(const Term& t, std::int64_t i, const Vectors& at, int v) {
+    return hold(t, i, at, v);
+  }
+  KCORE_INLINE void fetch(const T*) const {}
+};
+
+template <class Given>
+struct Terms {
+  static constexpr int kMost = 32;
+  typename Given::Term term[kMost];
+  int count = 0;
+};
+
+// `to` = the sum of the terms, or more by it unless `first`. e.step is that of `to`.
+template <class T, class Given>
+KCORE_INLINE void add_terms(const Given& given, const Terms<Given>& terms, const Elements& e, T* to, bool first,
+                            bool stream) {
+  for (std::int64_t g = 0; g < e.groups; ++g)
+    for_vectors<T>(
+        e.size, [&]<class Vectors>(const Vectors& at, std::int64_t i) __attribute__((always_inline)) {
+          constexpr int kCount = Vectors::kCount;
+          T* out = to + g * e.step + i;
+          Lanes<T> sum[kCount];
+          for (int v = 0; v < kCount; ++v) sum[v] = first ? Lanes<T>{} : at.get(out, v);
+          for (int t = 0; t < terms.count; ++t)
+#pragma GCC unroll 4
+            for (int v = 0; v < kCount; ++v) sum[v] += Given::give(terms.term[t], g * e.size + i, at, v);
+          for (int v = 0; v < kCount; ++v) {
+            at.put(out, v, sum[v], stream);
+            if (stream) given.fetch(out + v * kLaneCount<T>);
+          }
+        });
+}
+
+// What `outputs` of one term give to `count` positions each, that follow one another: `to` gets all of them on end.
+template <class T, class Given>
+KCORE_INLINE void spread_term(const Given& given, const typename Given::Term& term, std::int64_t outputs,
+                              std::int64_t channels, std::int64_t count, T* to, bool stream) {
+  for (std::int64_t o = 0; o < outputs; ++o)
+    for_vectors<T>(
+        channels, [&]<class Vectors>(const Vectors& at, std::int64_t i) __attribute__((always_inline)) {
+          constexpr int kCount = Vectors::kCount;
+          typename Given::Held held[kCount];
+          for (int v = 0; v < kCount; ++v) held[v] = Given::hold(term, o * channels + i, at, v);
+          T* out = to + o * count * channels + i;
+          for (std::int64_t k = 0; k < count; ++k, out += channels)
+            for (int v = 0; v < kCount; ++v) {
+              at.put(out, v, Given::give(held[v], term.id + k), stream);
+              if (stream) given.fetch(out + v * kLaneCount<T>);
+            }
+        });
+}
+
+// Outputs [begin, end) along a dimension whose windows cover position i.
+KCORE_INLINE Span covering(const PoolShape& s, int dim, std::int64_t i) {
+  const std::int64_t at = i + s.before[dim], above = at - s.window[dim] + s.stride[dim];
+  return {most(above, 0) / s.stride[dim], least(at / s.stride[dim] + 1, s.out[dim]), 0};
+}
+
+// A row of dx being gathered.
+template <class T, class Given>
+struct GradientRow {
+  const PoolShape& s;
+  const Slab& slab;
+  const Given& given;
+  std::int64_t a, b;  // which row
+  Span over_a = covering(s, 0, a), over_b = covering(s, 1, b);
+
+  // Positions that are `phase` more than a multiple of the stride, padding included: those of multiples [q, q_end), of
+  // which the first goes to `to`, and from one to the next it is `step`.
+  KCORE_INLINE void gather_phase(std::int64_t phase, std::int64_t q, std::int64_t q_end, T* to, std::int64_t step,
+                                 bool stream) const {
+    // Output q - t gives what position phase + t stride of its window gets.
+    const std::int64_t in_window = phase < s.window[2] ? (s.window[2] - 1 - phase) / s.stride[2] + 1 : 0;
+    while (q < q_end) {
+      const std::int64_t t_begin = most(0, q - s.out[2] + 1), t_end = least(in_window, q + 1);
+      std::int64_t count = 1;
+      if (t_begin == 0 && t_end == in_window) count = least(s.out[2], q_end) - q;
+      if (in_window == 0 || t_begin >= t_end) count = q_end - q;  // none gives anything, nor to what follows
+      const bool together = step == s.channels;
+      gather_terms(phase, q, t_begin, t_end,
+                   together ? Elements::together(count * step) : Elements{count, s.channels, step}, to, stream);
+      to += count * step;
+      q += count;
+    }
+  }
+
+  KCORE_INLINE void gather_terms(std::int64_t phase, std::int64_t q, std::int64_t t_begin, std::int64_t t_end,
+                                 const Elements& e, T* to, bool stream) const {
+    Terms<Given> terms;
+    bool first = true;
+    for (std::int64_t oa = over_a.begin; oa < over_a.end; ++oa)
+      for (std::int64_t ob = over_b.begin; ob < over_b.end; ++ob) {
+        const std::int64_t ka = a + s.before[0] - oa * s.stride[0], kb = b + s.before[1] - ob * s.stride[1];
+        const std::int64_t line = slab.rows_before(oa, ob);
+        for (std::int64_t t = t_end - 1; t >= t_begin; --t) {
+          if (terms.count == Terms<Given>::kMost) {
+            add_terms(given, terms, e, to, first, false);
+            first = false;
+            terms.count = 0;
+          }
+          const std::int64_t id = (ka * s.window[1] + kb) * s.window[2] + phase + t * s.stride[2], o = q - t;
+          terms.term[terms.count++] = given.term(((oa * s.out[1] + ob) * s.out[2] + o) * s.channels,
+                                                 (line * slab.out[2].size() + o - slab.out[2].begin) * s.channels, id);
+        }
+      }
+    add_terms(given, terms, e, to, first, stream && first);
+  }
+
+  // Multiples of the stride, [q, q_end), that are in the slab when `phase` is added.
+  KCORE_INLINE Span in_slab(std::int64_t phase, std::int64_t q, std::int64_t q_end) const {
+    const std::int64_t stride = s.stride[2], shift = s.before[2] - phase + stride - 1;
+    const std::int64_t begin = most(slab.own[2].begin + shift, 0) / stride, end = (slab.own[2].end + shift) / stride;
+    return {most(q, begin), most(least(q_end, end), most(q, begin)), 0};
+  }
+
+  // All phases of a few outputs before the next ones: what these outputs give is read again for each phase.
+  KCORE_INLINE void direct(T* row, bool stream) const {
+    const std::int64_t stride = s.stride[2], c = s.channels;
+    const std::int64_t groups = stride == 1 ? slab.own[2].size() + s.before[2] : most(1, 1024 / c);
+    const std::int64_t first = (slab.own[2].begin + s.before[2]) / stride;
+    for (std::int64_t from = first; from * stride - s.before[2] < slab.own[2].end; from += groups)
+      for (std::int64_t phase = 0; phase < stride; ++phase) {
+        const Span q = in_slab(phase, from, from + groups);
+        gather_phase(phase, q.begin, q.end, row + (q.begin * stride + phase - s.before[2]) * c, stride * c, stream);
+      }
+  }
+
+  // Where windows stand side by side and each row has one of them: no position gets more than one thing.
+  KCORE_INLINE bool apart() const { return s.stride[2] == s.window[2] && over_a.size() == 1 && over_b.size() == 1; }
+  KCORE_INLINE void spread(T* row, bool stream) const {
+    const std::int64_t c = s.channels, begin = slab.out[2].begin, end = slab.out[2].end;
+    const std::int64_t ka = a + s.before[0] - over_a.begin * s.stride[0],
+                       kb = b + s.before[1] - over_b.begin * s.stride[1];
+    const std::int64_t line = (over_a.begin * s.out[1] + over_b.begin) * s.out[2];
+    const std::int64_t local = slab.rows_before(over_a.begin, over_b.begin) * slab.out[2].size();
+    std::int64_t written = slab.own[2].begin;
+    for_segments(s, begin, end, end - begin, [&](const Segment& g) {
+      const std::int64_t id = (ka * s.window[1] + kb) * s.window[2] + g.span.skipped;
+      spread_term(given, given.term((line + g.first) * c, (local + g.first - begin) * c, id), g.count, c, g.span.size(),
+                  row + g.span.begin * c, stream);
+      written = g.span.begin + g.count * g.span.size();
+    });
+    for (std::int64_t i = written * c; i < slab.own[2].end * c; ++i) row[i] = T(0);
+  }
+
+  KCORE_INLINE void phased(T* row) const {
+    alignas(64) T phases[kPhases], line[kPhases];
+    const std::int64_t stride = s.stride[2], c = s.channels, groups = phase_outputs(s), size = groups * c + kPhaseSlack;
+    const std::int64_t first = (slab.own[2].begin + s.before[2]) / stride;
+    for (std::int64_t from = first; from * stride - s.before[2] < slab.own[2].end; from += groups) {
+      for (std::int64_t phase = 0; phase < stride; ++phase) {
+        const Span q = in_slab(phase, from, from + groups);
+        gather_phase(phase, q.begin, q.end, phases + phase * size + (q.begin - from) * c, c, false);
+      }
+      const std::int64_t at = from * stride - s.before[2], begin = most(at, slab.own[2].begin);
+      const std::int64_t end = least(at + groups * stride, slab.own[2].end);
+      join(s, phases, size, (end - at + stride - 1) / stride, line);
+      __builtin_memcpy(row + begin * c, line + (begin - at) * c,
+                       static_cast<std::size_t>((end - begin) * c) * sizeof(T));
+    }
+  }
+};
+
+// dx of the slab. prepare(row of y, its first element in what is kept) is called for each row of outputs before what it
+// gives is gathered, and not much before.
+template <class T, class Given, class Prepare>
+KCORE_INLINE void gather(const PoolShape& s, const Slab& slab, const Given& given, T* dx, bool stream,
+                         const Prepare& prepare) {
+  stream = stream && streamable(s, dx);
+  const std::int64_t size = slab.out[2].size() * s.channels, across = slab.out[1].size();
+  std::int64_t prepared = 0;
+  for (std::int64_t a = slab.own[0].begin; a < slab.own[0].end; ++a)
+    for (std::int64_t b = slab.own[1].begin; b < slab.own[1].end; ++b) {
+      for (const std::int64_t end = slab.rows_before(covering(s, 0, a).end - 1, covering(s, 1, b).end); prepared < end;
+           ++prepared)
+        prepare((slab.out[0].begin + prepared / across) * s.out[1] + slab.out[1].begin + prepared % across,
+                prepared * size);
+      const GradientRow<T, Given> row{s, slab, given, a, b};
+      T* to = dx + (a * s.in[1] + b) * s.in[2] * s.channels;
+      in_phases(s) ? row.phased(to) : row.apart() ? row.spread(to, stream) : row.direct(to, stream);
+    }
+  if (stream) stream_end();
+}
+
+}  // namespace
+}  // namespace kcore::kernels::KCORE_ISA
