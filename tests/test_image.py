@@ -50,6 +50,14 @@ def test_a_pixel_far_away_or_nan_is_harmless():
         assert image.affine_transform(X, t, fill_mode=mode).shape == X.shape
 
 
+def test_pixels_without_weight_do_not_show():
+    x = np.zeros((1, 4, 4, 3), np.float32)
+    x[0, 1, 1] = np.nan
+    for interpolation in ("nearest", "bilinear", "bicubic"):
+        y = np.asarray(image.resize(x, (4, 4), interpolation=interpolation))  # every output is one pixel
+        assert np.isnan(y[0, 1, 1]).all() and np.isnan(y).sum() == 3, interpolation
+
+
 @pytest.mark.parametrize(
     "call, message",
     [

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/cache.h"
 #include "base/parallel.h"
+#include "base/scratch.h"
 #include "ops/op.h"
 
 namespace kcore::ops {
@@ -124,37 +126,87 @@ Filter parse_filter(const std::string& name) {
   return {1, triangle};
 }
 
-// Output j has its centre at (j + 1/2) in / out - 1/2 of the input. Weights are normalized, over the pixels that exist;
-// with antialiasing a shrinking axis widens the kernel.
+// The terms of an axis that shrinks or grows. Output j has its centre at (j + 1/2) in / out - 1/2 of the input. Weights
+// are normalized, over the pixels that exist; with antialiasing a shrinking axis widens the kernel. Pixels without
+// weight are no terms: what they are must not show, not even if it is NaN.
 template <class T>
-AxisWeights<T> axis_weights(Run& c, std::int64_t size_in, std::int64_t size_out, const std::string& interpolation,
-                            bool antialias) {
+AxisTerms<T> axis_terms(Run& c, std::int64_t size_in, std::int64_t size_out, const std::string& interpolation,
+                        bool antialias) {
   const double scale = static_cast<double>(size_in) / static_cast<double>(size_out);
-  auto* first = c.scratch<std::int32_t>(size_out);
-  if (interpolation == "nearest") {
-    T* ones = c.scratch<T>(size_out);
-    for (std::int64_t j = 0; j < size_out; ++j) {
-      const auto at = static_cast<std::int64_t>(std::floor((static_cast<double>(j) + 0.5) * scale));
-      first[j] = static_cast<std::int32_t>(std::min(at, size_in - 1));
-      ones[j] = T(1);
-    }
-    return {size_in, size_out, 1, first, ones};
-  }
   const Filter filter = parse_filter(interpolation);
   const double stretch = antialias ? std::max(1.0, scale) : 1.0, radius = filter.radius * stretch;
-  const auto taps = std::min<std::int64_t>(size_in, 2 * static_cast<std::int64_t>(std::ceil(radius)) + 1);
-  T* weights = c.scratch<T>(size_out * taps);
+  const bool nearest = interpolation == "nearest";
+  const std::int64_t taps =
+      nearest ? 1 : std::min<std::int64_t>(size_in, 2 * static_cast<std::int64_t>(std::ceil(radius)) + 1);
+  auto* begin = c.scratch<std::int64_t>(size_out + 1);
+  auto* index = c.scratch<std::int32_t>(size_out * taps);
+  T* weight = c.scratch<T>(size_out * taps);
+  std::int64_t count = 0;
   for (std::int64_t j = 0; j < size_out; ++j) {
+    begin[j] = count;
+    if (nearest) {
+      const auto at = static_cast<std::int64_t>(std::floor((static_cast<double>(j) + 0.5) * scale));
+      index[count] = static_cast<std::int32_t>(std::min(at, size_in - 1));
+      weight[count++] = T(1);
+      continue;
+    }
     const double centre = (static_cast<double>(j) + 0.5) * scale - 0.5;
     const auto lowest = static_cast<std::int64_t>(std::ceil(centre - radius));
     const std::int64_t start = std::clamp<std::int64_t>(lowest, 0, size_in - taps);
+    const auto value = [&](std::int64_t t) {
+      return filter.value((static_cast<double>(start + t) - centre) / stretch);
+    };
     double sum = 0;
-    for (std::int64_t t = 0; t < taps; ++t) sum += filter.value((static_cast<double>(start + t) - centre) / stretch);
-    for (std::int64_t t = 0; t < taps; ++t)
-      weights[j * taps + t] = static_cast<T>(filter.value((static_cast<double>(start + t) - centre) / stretch) / sum);
-    first[j] = static_cast<std::int32_t>(start);
+    for (std::int64_t t = 0; t < taps; ++t) sum += value(t);
+    for (std::int64_t t = 0; t < taps; ++t) {
+      const T share = static_cast<T>(value(t) / sum);
+      if (share == T(0)) continue;
+      index[count] = static_cast<std::int32_t>(start + t);
+      weight[count++] = share;
+    }
   }
-  return {size_in, size_out, taps, first, weights};
+  begin[size_out] = count;
+  return {size_out, begin, index, weight};
+}
+
+// The adjoint: to each of `size` inputs, the outputs that it is a term of, in their order.
+template <class T>
+AxisTerms<T> transposed(Run& c, const AxisTerms<T>& axis, std::int64_t size) {
+  const std::int64_t count = axis.begin[axis.size];
+  auto* begin = c.scratch<std::int64_t>(size + 2) + 1;  // begin[i] counts up to begin[i + 1] while input i is filled
+  auto* index = c.scratch<std::int32_t>(count);
+  T* weight = c.scratch<T>(count);
+  std::fill_n(begin - 1, size + 2, 0);
+  for (std::int64_t t = 0; t < count; ++t)
+    if (axis.index[t] + 1 < size) ++begin[axis.index[t] + 1];
+  for (std::int64_t i = 1; i < size; ++i) begin[i] += begin[i - 1];
+  for (std::int64_t j = 0; j < axis.size; ++j)
+    for (std::int64_t t = axis.begin[j]; t < axis.begin[j + 1]; ++t) {
+      const std::int64_t at = begin[axis.index[t]]++;
+      index[at] = static_cast<std::int32_t>(j);
+      weight[at] = axis.weight[t];
+    }
+  return {size, begin - 1, index, weight};
+}
+
+// y (images, rows, columns, channels) from x, in blocks of rows.
+template <class T>
+void resize_images(Run& c, const AxisTerms<T>& rows, const AxisTerms<T>& columns) {
+  const Shape &x = c.shape(0), &y = c.out(0).shape;
+  const std::int64_t width = x[2], channels = x[3];
+  const bool stream = exceeds_cache((x.size() + y.size()) * size_of(c.dtype(0)));
+  // The terms of a row: down the line, and along it.
+  const std::int64_t terms = rows.begin[rows.size] / rows.size * width + columns.begin[columns.size];
+  const double cost = 0.1 * static_cast<double>((terms + columns.size) * channels) + 100;
+  parallel_ranges(y[0] * y[1], std::max<std::int64_t>(1, grain_for(cost)), [&](std::int64_t begin, std::int64_t end) {
+    T* line = static_cast<T*>(thread_scratch(static_cast<std::size_t>(width * channels + kLineSlack) * sizeof(T)));
+    while (begin < end) {
+      const std::int64_t n = begin / y[1], row = begin % y[1], stop = std::min(y[1], row + end - begin);
+      resample<T>().resize(rows, columns, width, channels, c.input<T>(0) + n * x.count(1, 4), row, stop,
+                           c.output<T>(0) + n * y.count(1, 4), stream, line);
+      begin += stop - row;
+    }
+  });
 }
 
 void infer_resize(Infer& c, std::int64_t height, std::int64_t width, const std::string& interpolation) {
@@ -178,17 +230,9 @@ void infer(const resize& op, Infer& c) { infer_resize(c, op.height, op.width, op
 void run(const resize& op, Run& c) {
   for_floating(c.dtype(0), [&](auto tag) {
     using T = decltype(tag);
-    const Shape& x = c.shape(0);
-    const auto rows = axis_weights<T>(c, x[1], op.height, op.interpolation, op.antialias);
-    const auto columns = axis_weights<T>(c, x[2], op.width, op.interpolation, op.antialias);
-    const std::int64_t row_in = x[2] * x[3], row_out = op.width * x[3];
-    T* narrowed = c.scratch<T>(x[0] * op.height * row_in);
-    for_images(x[0], std::max(x.count(1, 4), c.out(0).shape.count(1, 4)), [&](std::int64_t n) {
-      T* part = narrowed + n * op.height * row_in;
-      resample<T>().along_axis(rows, row_in, c.input<T>(0) + n * x[1] * row_in, part);
-      for (std::int64_t i = 0; i < op.height; ++i)
-        resample<T>().along_axis(columns, x[3], part + i * row_in, c.output<T>(0) + (n * op.height + i) * row_out);
-    });
+    const auto rows = axis_terms<T>(c, c.shape(0)[1], op.height, op.interpolation, op.antialias);
+    const auto columns = axis_terms<T>(c, c.shape(0)[2], op.width, op.interpolation, op.antialias);
+    resize_images(c, rows, columns);
   });
 }
 
@@ -198,17 +242,9 @@ void infer(const resize_grad& op, Infer& c) { infer_resize(c, op.height, op.widt
 void run(const resize_grad& op, Run& c) {
   for_floating(c.dtype(0), [&](auto tag) {
     using T = decltype(tag);
-    const Shape& dy = c.shape(0);
-    const auto rows = axis_weights<T>(c, op.height, dy[1], op.interpolation, op.antialias);
-    const auto columns = axis_weights<T>(c, op.width, dy[2], op.interpolation, op.antialias);
-    const std::int64_t row_in = op.width * dy[3], row_out = dy[2] * dy[3];
-    T* narrowed = c.scratch<T>(dy[0] * dy[1] * row_in);
-    for_images(dy[0], std::max(dy.count(1, 4), c.out(0).shape.count(1, 4)), [&](std::int64_t n) {
-      T* part = narrowed + n * dy[1] * row_in;
-      for (std::int64_t i = 0; i < dy[1]; ++i)
-        resample<T>().along_axis_grad(columns, dy[3], c.input<T>(0) + (n * dy[1] + i) * row_out, part + i * row_in);
-      resample<T>().along_axis_grad(rows, row_in, part, c.output<T>(0) + n * op.height * row_in);
-    });
+    const auto rows = axis_terms<T>(c, op.height, c.shape(0)[1], op.interpolation, op.antialias);
+    const auto columns = axis_terms<T>(c, op.width, c.shape(0)[2], op.interpolation, op.antialias);
+    resize_images(c, transposed(c, rows, op.height), transposed(c, columns, op.width));
   });
 }
 

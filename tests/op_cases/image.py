@@ -147,6 +147,34 @@ CASES = [
     *(resizes("resize", resize, 2, 4, interpolation=i, antialias=True) for i in ("bilinear", "bicubic", "lanczos3")),
     resizes("resize", resize, 10, 12, interpolation="nearest"),
     resizes("resize", resize, 2, 4, interpolation="bilinear"),
+    # Single channels, and channels that fill vectors in part, once, and more than once.
+    *(
+        Case(
+            op, [normal(2, 4, 5, channels)], oracle, {"height": 6, "width": 7}, ulps=16, why=SAMPLES, name=f"{channels}"
+        )
+        for op, oracle in (("resize", resize), ("resize_grad", resize_grad))
+        for channels in (1, 2, 5, 9, 13, 33, 80)
+    ),
+    # Rows of more elements than are combined at a time.
+    *(
+        Case(op, [normal(1, 2, 60, 80)], oracle, {"height": 3, "width": 61}, ulps=16, why=SAMPLES, name="blocks")
+        for op, oracle in (("resize", resize), ("resize_grad", resize_grad))
+    ),
+    # Rows of more outputs than are placed at a time.
+    *(
+        Case(
+            op,
+            [normal(1, 3, 70, channels), TRANSFORMS[:1]],
+            oracle,
+            {"fill_mode": "mirror"},
+            ulps=16,
+            why=SAMPLES,
+            grad=False,
+            name=f"{channels}",
+        )
+        for op, oracle in (("affine_transform", affine_transform), ("affine_transform_grad", affine_transform_grad))
+        for channels in (1, 4, 21)
+    ),
     resizes("resize_grad", resize_grad, 3, 4, interpolation="nearest"),
     resizes("resize_grad", resize_grad, 9, 4, interpolation="bilinear", antialias=True),
 ]

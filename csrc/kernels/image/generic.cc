@@ -1,5 +1,6 @@
 // Affine transforms and separable resizing.
 #include "kernels/image/image.h"
+#include "kernels/image/resize.h"
 #include "kernels/math.h"
 
 namespace kcore::kernels::KCORE_ISA {
@@ -27,6 +28,40 @@ T bounded(T x) {
   return x > -limit ? (x < limit ? x : limit) : -limit;
 }
 
+// To the nearest integer, halves away from zero.
+template <class T>
+KCORE_INLINE T round_of(T x) {
+  const T whole = trunc_of(x), rest = x - whole;
+  return whole + (rest >= T(0.5) ? T(1) : T(0)) - (rest <= T(-0.5) ? T(1) : T(0));
+}
+
+// Where a few neighbouring outputs look: the upper left pixel of each, and how far beyond it.
+template <class T>
+struct Places {
+  static constexpr std::int64_t kMost = 64;
+  std::int32_t row[kMost], column[kMost];
+  T fx[kMost], fy[kMost];
+};
+
+// Of outputs [column, column + count) of a row; nearest pixels if not `bilinear`.
+template <bool bilinear, class T>
+KCORE_INLINE void find_places(const AffineImage<T>& image, std::int64_t row, std::int64_t column, std::int64_t count,
+                              Places<T>& places) {
+  const T *t = image.transform, a0 = t[0], a1 = t[1], a2 = t[2], b0 = t[3], b1 = t[4], b2 = t[5], c0 = t[6], c1 = t[7];
+  const T py = static_cast<T>(row);
+#pragma omp simd
+  for (std::int64_t i = 0; i < count; ++i) {
+    const T px = static_cast<T>(static_cast<std::int32_t>(column + i));
+    const T k = c0 * px + c1 * py + T(1);
+    const T x = bounded((a0 * px + a1 * py + a2) / k), y = bounded((b0 * px + b1 * py + b2) / k);
+    const T x0 = bilinear ? floor_of(x) : round_of(x), y0 = bilinear ? floor_of(y) : round_of(y);
+    places.column[i] = static_cast<std::int32_t>(x0);
+    places.row[i] = static_cast<std::int32_t>(y0);
+    places.fx[i] = x - x0;
+    places.fy[i] = y - y0;
+  }
+}
+
 // The pixels an output is made of: offsets, -1 for the fill value, and weights.
 template <class T, int taps>
 struct Samples {
@@ -34,96 +69,104 @@ struct Samples {
   T weight[taps];
 };
 
-// Calls visit(output offset, samples) for each output pixel.
-template <class T, int taps, class Visit>
-void for_samples(const AffineImage<T>& image, Visit&& visit) {
-  const T* t = image.transform;
-  const std::int64_t height = image.height, width = image.width;
-  auto pixel = [&](std::int64_t row, std::int64_t column) {
-    const std::int64_t r = resolve(row, height, image.fill_mode), c = resolve(column, width, image.fill_mode);
-    return r < 0 || c < 0 ? std::int64_t{-1} : (r * width + c) * image.channels;
-  };
-  for (std::int64_t row = image.row0; row < image.row1; ++row) {
-    for (std::int64_t column = 0; column < width; ++column) {
-      const T px = static_cast<T>(column), py = static_cast<T>(row);
-      const T k = t[6] * px + t[7] * py + T(1);
-      const T x = bounded((t[0] * px + t[1] * py + t[2]) / k), y = bounded((t[3] * px + t[4] * py + t[5]) / k);
-      const std::int64_t at = (row * width + column) * image.channels;
-      if constexpr (taps == 1) {
-        const auto r = static_cast<std::int64_t>(__builtin_round(y)), c = static_cast<std::int64_t>(__builtin_round(x));
-        visit(at, Samples<T, 1>{{pixel(r, c)}, {T(1)}});
-      } else {
-        const T x0 = floor_of(x), y0 = floor_of(y), fx = x - x0, fy = y - y0;
-        const auto r = static_cast<std::int64_t>(y0), c = static_cast<std::int64_t>(x0);
-        visit(at, Samples<T, 4>{{pixel(r, c), pixel(r, c + 1), pixel(r + 1, c), pixel(r + 1, c + 1)},
-                                {(T(1) - fy) * (T(1) - fx), (T(1) - fy) * fx, fy * (T(1) - fx), fy * fx}});
-      }
-    }
-  }
+template <class T>
+KCORE_INLINE std::int64_t pixel_of(const AffineImage<T>& image, std::int64_t row, std::int64_t column) {
+  const std::int64_t r = resolve(row, image.height, image.fill_mode), c = resolve(column, image.width, image.fill_mode);
+  return r < 0 || c < 0 ? std::int64_t{-1} : (r * image.width + c) * image.channels;
 }
 
 template <class T, int taps>
-void affine_of(const AffineImage<T>& image, const T* x, T* y) {
-  for_samples<T, taps>(image, [&](std::int64_t at, const Samples<T, taps>& s) {
-    for (std::int64_t c = 0; c < image.channels; ++c) {
-      T sum = T(0);
-      for (int i = 0; i < taps; ++i) sum += s.weight[i] * (s.pixel[i] < 0 ? image.fill_value : x[s.pixel[i] + c]);
-      y[at + c] = sum;
+KCORE_INLINE Samples<T, taps> samples_of(const AffineImage<T>& image, const Places<T>& places, std::int64_t i) {
+  const std::int64_t r = places.row[i], c = places.column[i];
+  if constexpr (taps == 1) {
+    return {{pixel_of(image, r, c)}, {T(1)}};
+  } else {
+    const T fx = places.fx[i], fy = places.fy[i];
+    Samples<T, 4> s{{}, {(T(1) - fy) * (T(1) - fx), (T(1) - fy) * fx, fy * (T(1) - fx), fy * fx}};
+    if (r >= 0 && c >= 0 && r + 1 < image.height && c + 1 < image.width) {  // most of them
+      const std::int64_t at = (r * image.width + c) * image.channels, line = image.width * image.channels;
+      s.pixel[0] = at;
+      s.pixel[1] = at + image.channels;
+      s.pixel[2] = at + line;
+      s.pixel[3] = at + line + image.channels;
+    } else {
+      for (int k = 0; k < 4; ++k) s.pixel[k] = pixel_of(image, r + k / 2, c + k % 2);
     }
-  });
+    return s;
+  }
+}
+
+// y = the samples' sum over `channels`, which is a constant where it is small.
+template <class T, int taps>
+KCORE_INLINE void add_samples(const Samples<T, taps>& s, std::int64_t channels, T fill, const T* x, T* y) {
+  bool inside = true;
+  for (int i = 0; i < taps; ++i) inside = inside && s.pixel[i] >= 0;
+  if (inside) {
+#pragma omp simd
+    for (std::int64_t c = 0; c < channels; ++c) {
+      T sum = s.weight[0] * x[s.pixel[0] + c];
+      for (int i = 1; i < taps; ++i) sum += s.weight[i] * x[s.pixel[i] + c];
+      y[c] = sum;
+    }
+    return;
+  }
+  for (std::int64_t c = 0; c < channels; ++c) {
+    T sum = T(0);
+    for (int i = 0; i < taps; ++i) sum += s.weight[i] * (s.pixel[i] < 0 ? fill : x[s.pixel[i] + c]);
+    y[c] = sum;
+  }
+}
+
+// dx += the samples' shares of dy.
+template <class T, int taps>
+KCORE_INLINE void spread_samples(const Samples<T, taps>& s, std::int64_t channels, const T* dy, T* dx) {
+  for (int i = 0; i < taps; ++i) {
+    if (s.pixel[i] < 0) continue;
+    T* to = dx + s.pixel[i];
+#pragma omp simd
+    for (std::int64_t c = 0; c < channels; ++c) to[c] += s.weight[i] * dy[c];
+  }
+}
+
+template <class T, int taps, bool gradient>
+KCORE_INLINE void resample(const AffineImage<T>& image, std::int64_t channels, const T* from, T* to) {
+  Places<T> places;
+  for (std::int64_t row = image.row0; row < image.row1; ++row)
+    for (std::int64_t column = 0; column < image.width; column += Places<T>::kMost) {
+      const std::int64_t left = image.width - column, count = left < Places<T>::kMost ? left : Places<T>::kMost;
+      find_places<(taps > 1)>(image, row, column, count, places);
+      for (std::int64_t i = 0; i < count; ++i) {
+        const Samples<T, taps> s = samples_of<T, taps>(image, places, i);
+        const std::int64_t at = (row * image.width + column + i) * channels;
+        if constexpr (gradient)
+          spread_samples(s, channels, from + at, to);
+        else
+          add_samples(s, channels, image.fill_value, from, to + at);
+      }
+    }
+}
+
+template <class T, int taps, bool gradient>
+void resample_channels(const AffineImage<T>& image, const T* from, T* to) {
+  if (image.channels == 1) return resample<T, taps, gradient>(image, 1, from, to);
+  if (image.channels == 3) return resample<T, taps, gradient>(image, 3, from, to);
+  if (image.channels == 4) return resample<T, taps, gradient>(image, 4, from, to);
+  resample<T, taps, gradient>(image, image.channels, from, to);
 }
 
 template <class T>
 void affine(const AffineImage<T>& image, const T* x, T* y) {
-  image.bilinear ? affine_of<T, 4>(image, x, y) : affine_of<T, 1>(image, x, y);
-}
-
-template <class T, int taps>
-void affine_grad_of(const AffineImage<T>& image, const T* dy, T* dx) {
-  for_samples<T, taps>(image, [&](std::int64_t at, const Samples<T, taps>& s) {
-    for (int i = 0; i < taps; ++i) {
-      if (s.pixel[i] < 0) continue;
-      for (std::int64_t c = 0; c < image.channels; ++c) dx[s.pixel[i] + c] += s.weight[i] * dy[at + c];
-    }
-  });
+  image.bilinear ? resample_channels<T, 4, false>(image, x, y) : resample_channels<T, 1, false>(image, x, y);
 }
 
 template <class T>
 void affine_grad(const AffineImage<T>& image, const T* dy, T* dx) {
-  image.bilinear ? affine_grad_of<T, 4>(image, dy, dx) : affine_grad_of<T, 1>(image, dy, dx);
-}
-
-template <class T>
-void along_axis(const AxisWeights<T>& axis, std::int64_t inner, const T* x, T* y) {
-  for (std::int64_t j = 0; j < axis.size_out; ++j) {
-    T* to = y + j * inner;
-    for (std::int64_t i = 0; i < inner; ++i) to[i] = T(0);
-    for (std::int64_t t = 0; t < axis.taps; ++t) {
-      const T weight = axis.weights[j * axis.taps + t];
-      if (weight == T(0)) continue;  // a tap outside the image
-      const T* from = x + (axis.first[j] + t) * inner;
-      for (std::int64_t i = 0; i < inner; ++i) to[i] += weight * from[i];
-    }
-  }
-}
-
-template <class T>
-void along_axis_grad(const AxisWeights<T>& axis, std::int64_t inner, const T* dy, T* dx) {
-  for (std::int64_t i = 0; i < axis.size_in * inner; ++i) dx[i] = T(0);
-  for (std::int64_t j = 0; j < axis.size_out; ++j) {
-    const T* from = dy + j * inner;
-    for (std::int64_t t = 0; t < axis.taps; ++t) {
-      const T weight = axis.weights[j * axis.taps + t];
-      if (weight == T(0)) continue;
-      T* to = dx + (axis.first[j] + t) * inner;
-      for (std::int64_t i = 0; i < inner; ++i) to[i] += weight * from[i];
-    }
-  }
+  image.bilinear ? resample_channels<T, 4, true>(image, dy, dx) : resample_channels<T, 1, true>(image, dy, dx);
 }
 
 }  // namespace
 
-const ImageKernels image_table = {{affine<float>, affine_grad<float>, along_axis<float>, along_axis_grad<float>},
-                                  {affine<double>, affine_grad<double>, along_axis<double>, along_axis_grad<double>}};
+const ImageKernels image_table = {{affine<float>, affine_grad<float>, resize_rows<float>},
+                                  {affine<double>, affine_grad<double>, resize_rows<double>}};
 
 }  // namespace kcore::kernels::KCORE_ISA

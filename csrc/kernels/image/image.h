@@ -22,23 +22,28 @@ struct AffineImage {
   T fill_value;
 };
 
-// A linear map along an axis: output j is sum over t < taps of weights[j * taps + t] * input[first[j] + t].
+// A linear map to `size` outputs along an axis: output j is the sum of weight[t] * input[index[t]] over t in
+// [begin[j], begin[j + 1]).
 template <class T>
-struct AxisWeights {
-  std::int64_t size_in, size_out, taps;
-  const std::int32_t* first;  // (size_out,)
-  const T* weights;           // (size_out, taps)
+struct AxisTerms {
+  std::int64_t size;
+  const std::int64_t* begin;  // (size + 1,)
+  const std::int32_t* index;
+  const T* weight;
 };
+
+// Elements after a line of work that may be read.
+inline constexpr std::int64_t kLineSlack = 16;
 
 template <class T>
 struct ImageResample {
   void (*affine)(const AffineImage<T>& image, const T* x, T* y);
   // dx += the adjoint of rows [row0, row1) applied to dy.
   void (*affine_grad)(const AffineImage<T>& image, const T* dy, T* dx);
-  // x (size_in, inner) -> y (size_out, inner)
-  void (*along_axis)(const AxisWeights<T>& axis, std::int64_t inner, const T* x, T* y);
-  // dy (size_out, inner) -> dx (size_in, inner)
-  void (*along_axis_grad)(const AxisWeights<T>& axis, std::int64_t inner, const T* dy, T* dx);
+  // Rows [begin, end) of an image y (rows.size, columns.size, channels), from an image x as wide as `width`. line:
+  // room for a row of x and kLineSlack elements. `stream`: y is written around the cache.
+  void (*resize)(const AxisTerms<T>& rows, const AxisTerms<T>& columns, std::int64_t width, std::int64_t channels,
+                 const T* x, std::int64_t begin, std::int64_t end, T* y, bool stream, T* line);
 };
 
 struct ImageKernels {
