@@ -49,8 +49,8 @@ void average_grad(const PoolShape& s, const void* dy_, std::int64_t begin, std::
   auto* dy = static_cast<const T*>(dy_);
   auto* shares = static_cast<T*>(scratch);
   const Slab slab(s, begin, end);
-  const auto share = [&](std::int64_t row, std::int64_t local) {
-    share_row(s, row, slab.out[2].begin, slab.out[2].end, dy, shares + local);
+  const auto share = [&](std::int64_t row, const Span& made, std::int64_t local) {
+    share_row(s, row, made.begin, made.end, dy, shares + local);
   };
   gather<T>(s, slab, Shared<T>{shares}, static_cast<T*>(dx), stream, share);
 }

@@ -211,71 +211,93 @@ struct GradientRow {
     return {most(q, begin), most(least(q_end, end), most(q, begin)), 0};
   }
 
-  // All phases of a few outputs before the next ones: what these outputs give is read again for each phase.
-  KCORE_INLINE void direct(T* row, bool stream) const {
+  // What follows writes the positions of block q, multiples of the stride, for all phases of it: what the outputs give
+  // is read for each phase.
+  KCORE_INLINE void direct(T* row, const Span& q, bool stream) const {
     const std::int64_t stride = s.stride[2], c = s.channels;
-    const std::int64_t groups = stride == 1 ? slab.own[2].size() + s.before[2] : most(1, 1024 / c);
-    const std::int64_t first = (slab.own[2].begin + s.before[2]) / stride;
-    for (std::int64_t from = first; from * stride - s.before[2] < slab.own[2].end; from += groups)
-      for (std::int64_t phase = 0; phase < stride; ++phase) {
-        const Span q = in_slab(phase, from, from + groups);
-        gather_phase(phase, q.begin, q.end, row + (q.begin * stride + phase - s.before[2]) * c, stride * c, stream);
-      }
+    for (std::int64_t phase = 0; phase < stride; ++phase) {
+      const Span here = in_slab(phase, q.begin, q.end);
+      gather_phase(phase, here.begin, here.end, row + (here.begin * stride + phase - s.before[2]) * c, stride * c,
+                   stream);
+    }
   }
 
   // Where windows stand side by side and each row has one of them: no position gets more than one thing.
   KCORE_INLINE bool apart() const { return s.stride[2] == s.window[2] && over_a.size() == 1 && over_b.size() == 1; }
-  KCORE_INLINE void spread(T* row, bool stream) const {
-    const std::int64_t c = s.channels, begin = slab.out[2].begin, end = slab.out[2].end;
+  KCORE_INLINE void spread(T* row, const Span& q, bool stream) const {
+    const std::int64_t c = s.channels, begin = most(q.begin, slab.out[2].begin), end = least(q.end, slab.out[2].end);
     const std::int64_t ka = a + s.before[0] - over_a.begin * s.stride[0],
                        kb = b + s.before[1] - over_b.begin * s.stride[1];
     const std::int64_t line = (over_a.begin * s.out[1] + over_b.begin) * s.out[2];
-    const std::int64_t local = slab.rows_before(over_a.begin, over_b.begin) * slab.out[2].size();
-    std::int64_t written = slab.own[2].begin;
+    const std::int64_t local = slab.rows_before(over_a.begin, over_b.begin) * slab.out[2].size() - slab.out[2].begin;
+    const Span positions = positions_of(q);
+    std::int64_t written = positions.begin;
     for_segments(s, begin, end, end - begin, [&](const Segment& g) {
       const std::int64_t id = (ka * s.window[1] + kb) * s.window[2] + g.span.skipped;
-      spread_term(given, given.term((line + g.first) * c, (local + g.first - begin) * c, id), g.count, c, g.span.size(),
+      spread_term(given, given.term((line + g.first) * c, (local + g.first) * c, id), g.count, c, g.span.size(),
                   row + g.span.begin * c, stream);
       written = g.span.begin + g.count * g.span.size();
     });
-    for (std::int64_t i = written * c; i < slab.own[2].end * c; ++i) row[i] = T(0);
+    for (std::int64_t i = written * c; i < positions.end * c; ++i) row[i] = T(0);
   }
 
-  KCORE_INLINE void phased(T* row) const {
+  KCORE_INLINE void phased(T* row, const Span& q) const {
     alignas(64) T phases[kPhases], line[kPhases];
-    const std::int64_t stride = s.stride[2], c = s.channels, groups = phase_outputs(s), size = groups * c + kPhaseSlack;
-    const std::int64_t first = (slab.own[2].begin + s.before[2]) / stride;
-    for (std::int64_t from = first; from * stride - s.before[2] < slab.own[2].end; from += groups) {
-      for (std::int64_t phase = 0; phase < stride; ++phase) {
-        const Span q = in_slab(phase, from, from + groups);
-        gather_phase(phase, q.begin, q.end, phases + phase * size + (q.begin - from) * c, c, false);
-      }
-      const std::int64_t at = from * stride - s.before[2], begin = most(at, slab.own[2].begin);
-      const std::int64_t end = least(at + groups * stride, slab.own[2].end);
-      join(s, phases, size, (end - at + stride - 1) / stride, line);
-      __builtin_memcpy(row + begin * c, line + (begin - at) * c,
-                       static_cast<std::size_t>((end - begin) * c) * sizeof(T));
+    const std::int64_t stride = s.stride[2], c = s.channels, size = q.size() * c + kPhaseSlack;
+    for (std::int64_t phase = 0; phase < stride; ++phase) {
+      const Span here = in_slab(phase, q.begin, q.end);
+      gather_phase(phase, here.begin, here.end, phases + phase * size + (here.begin - q.begin) * c, c, false);
     }
+    const std::int64_t at = q.begin * stride - s.before[2];
+    const Span positions = positions_of(q);
+    join(s, phases, size, (positions.end - at + stride - 1) / stride, line);
+    __builtin_memcpy(row + positions.begin * c, line + (positions.begin - at) * c,
+                     static_cast<std::size_t>(positions.size() * c) * sizeof(T));
+  }
+
+  // The positions of the slab in multiples q of the stride.
+  KCORE_INLINE Span positions_of(const Span& q) const {
+    return {most(q.begin * s.stride[2] - s.before[2], slab.own[2].begin),
+            least(q.end * s.stride[2] - s.before[2], slab.own[2].end), 0};
   }
 };
 
-// dx of the slab. prepare(row of y, its first element in what is kept) is called for each row of outputs before what it
-// gives is gathered, and not much before.
+// Outputs that are gathered at a time: what is kept for them, and what they are found in, stays in L1.
+KCORE_INLINE std::int64_t block_outputs(const PoolShape& s) {
+  return in_phases(s) ? phase_outputs(s) : most(1, 2048 / s.channels);
+}
+
+// dx of the slab. prepare(row of y, outputs of it, where what is kept for these begins) is called for each output
+// before what it gives is gathered, and not much before.
 template <class T, class Given, class Prepare>
 KCORE_INLINE void gather(const PoolShape& s, const Slab& slab, const Given& given, T* dx, bool stream,
                          const Prepare& prepare) {
   stream = stream && streamable(s, dx);
-  const std::int64_t size = slab.out[2].size() * s.channels, across = slab.out[1].size();
-  std::int64_t prepared = 0;
+  const std::int64_t across = slab.out[1].size(), stride = s.stride[2], outputs = block_outputs(s);
+  const std::int64_t first = (slab.own[2].begin + s.before[2]) / stride;
+  const std::int64_t last = (slab.own[2].end + s.before[2] + stride - 1) / stride;
+  std::int64_t prepared = 0;  // rows of outputs
   for (std::int64_t a = slab.own[0].begin; a < slab.own[0].end; ++a)
-    for (std::int64_t b = slab.own[1].begin; b < slab.own[1].end; ++b) {
-      for (const std::int64_t end = slab.rows_before(covering(s, 0, a).end - 1, covering(s, 1, b).end); prepared < end;
-           ++prepared)
-        prepare((slab.out[0].begin + prepared / across) * s.out[1] + slab.out[1].begin + prepared % across,
-                prepared * size);
-      const GradientRow<T, Given> row{s, slab, given, a, b};
-      T* to = dx + (a * s.in[1] + b) * s.in[2] * s.channels;
-      in_phases(s) ? row.phased(to) : row.apart() ? row.spread(to, stream) : row.direct(to, stream);
+    for (std::int64_t b = slab.own[1].begin, b_end; b < slab.own[1].end; b = b_end) {
+      // Rows of dx that need no more rows of outputs than the first of them go together.
+      const std::int64_t line = covering(s, 0, a).end - 1, needed = slab.rows_before(line, covering(s, 1, b).end);
+      for (b_end = b + 1; b_end < slab.own[1].end && slab.rows_before(line, covering(s, 1, b_end).end) == needed;)
+        ++b_end;
+      for (std::int64_t q = first; q < last; q += outputs) {
+        const Span block = {q, least(q + outputs, last), 0};
+        const Span made = {q == first ? slab.out[2].begin : q, least(block.end, slab.out[2].end), 0};
+        for (std::int64_t r = prepared; r < needed && made.size() > 0; ++r)
+          prepare((slab.out[0].begin + r / across) * s.out[1] + slab.out[1].begin + r % across, made,
+                  (r * slab.out[2].size() + made.begin - slab.out[2].begin) * s.channels);
+        for (std::int64_t i = b; i < b_end; ++i) {
+          const GradientRow<T, Given> row{s, slab, given, a, i};
+          T* to = dx + (a * s.in[1] + i) * s.in[2] * s.channels;
+          in_phases(s)  ? row.phased(to, block)
+          : row.apart() ? row.spread(to, block, stream)
+                        : row.direct(to, block, stream);
+        }
+      }
+      prepared = most(prepared, needed);
     }
   if (stream) stream_end();
 }

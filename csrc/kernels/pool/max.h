@@ -182,8 +182,8 @@ void max_grad(const PoolShape& s, const void* dy_, const void* x_, std::int64_t 
   const Slab slab(s, begin, end);
   auto* positions = static_cast<PositionOf<T>*>(scratch);
   T* best = static_cast<T*>(scratch) + slab.outputs() * s.channels;
-  const auto find = [&](std::int64_t row, std::int64_t local) {
-    find_row(s, row, slab.out[2].begin, slab.out[2].end, x, positions + local, best);
+  const auto find = [&](std::int64_t row, const Span& made, std::int64_t local) {
+    find_row(s, row, made.begin, made.end, x, positions + local, best);
   };
   // The row of x that comes after those of the windows that end here.
   const std::int64_t ahead = (s.in[1] > 1 ? s.window[1] : 0) * s.in[2] * s.channels;
