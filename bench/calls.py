@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from inputs import attributes, inputs_of, names
+from inputs import FLOATS, attributes, inputs_of, names
 from kcore import _core
 from kcore.autograd import GradientTape, Tensor, apply, convert_to_tensor
 from kcore.autograd.apply import Node, vjp_rule
@@ -48,8 +48,10 @@ class Call:
         return [ys[i] for i in self.shown] if isinstance(ys, (tuple, list)) else [ys]
 
     def outputs(self) -> list[np.ndarray | None]:
-        """What one call gives, as NumPy arrays."""
-        return [None if y is None else np.asarray(y) for y in self.results()]
+        """What one call gives, as NumPy arrays; bfloat16 as float32."""
+        return [
+            None if y is None else np.asarray(y, "float32" if y.dtype == "bfloat16" else None) for y in self.results()
+        ]
 
     def work(self) -> tuple[float, float]:
         """Floating-point operations, and the bytes that have to be read or written at least once."""
@@ -114,10 +116,10 @@ def prepare(row: Row, symbolic: bool = False) -> Call:
     ys = apply(row.op, xs, attrs)
     ys = ys if isinstance(ys, tuple) else (ys,)
     if symbolic:
-        dy, up = None, Tensor(_core.symbolic(ys[0].shape, "float32"))
+        dy, up = None, Tensor(_core.symbolic(ys[0].shape, ys[0].dtype))
     else:
         dy = np.random.default_rng(1).random(ys[0].shape, np.float32) - np.float32(0.5)
-        up = convert_to_tensor(dy)
+        up = convert_to_tensor(dy, ys[0].dtype)
     node = Node(row.op, tuple(xs), attrs, ys, tuple(i in wanted for i in range(len(xs))))
     sources = [xs[i] for i in wanted]
 
@@ -138,7 +140,7 @@ def prepare(row: Row, symbolic: bool = False) -> Call:
 
 def _wanted(row: Row, xs: Sequence[Tensor | None]) -> list[int]:
     """The inputs that the row's gradient is taken for."""
-    floats = [i for i, x in enumerate(xs) if x is not None and x.dtype == "float32"]
+    floats = [i for i, x in enumerate(xs) if x is not None and x.dtype in FLOATS]
     if row.what in ("y", "grads", "both"):
         return [] if row.what == "y" else floats
     known = {f"d{name}": i for i, name in enumerate(names(row.op, len(xs))) if i in floats}

@@ -68,33 +68,48 @@ class Input:
         shape: From the row.
         example: The same input in tests/op_cases; None if it is absent in all cases there.
         below: What its integers stay below; None if they are not indices.
+        floats: The dtype of the row's floats.
     """
 
     name: str
     shape: tuple[int, ...]
     example: np.ndarray | None
     below: int | None
+    floats: str = "float32"
 
     @property
     def dtype(self) -> str:
-        """float32 where the table has floats."""
-        return "float32" if self.example is None or self.example.dtype.kind == "f" else str(self.example.dtype)
+        """The row's where the table has floats."""
+        if self.example is not None and self.example.dtype.kind != "f":
+            return str(self.example.dtype)
+        return "float32" if self.name in _PARAMETERS else self.floats
 
     def array(self, key: int) -> np.ndarray:
         """Random values."""
         random, x = np.random.default_rng(key), self.example
         if x is not None and ((not self.shape and self.below is None) or self.name in ("seed", "transforms")):
-            return np.resize(x, self.shape).astype(self.dtype)
+            return np.resize(x, self.shape).astype(_numpy(self.dtype))
         if self.dtype == "bool":
             return random.random(self.shape) < 0.5
-        if self.dtype != "float32":
+        if self.dtype not in FLOATS:
             low, high = (int(x.min()), int(x.max()) + 1) if self.below is None else (0, self.below)
             return random.integers(low, high, self.shape).astype(self.dtype)
         low, high = (-1.0, 1.0) if x is None else (float(x.min()), float(x.max()))
         if "kernel" in self.name:  # as layers draw them: products neither vanish nor grow
             low, high = (v * math.sqrt(3 / math.prod(self.shape[:-1])) for v in (-1, 1))
         values = _uniform(self.shape, low, high, f"{self.name}{key}")
-        return _SHAPED.get(self.name, np.asarray)(values)
+        return _SHAPED.get(self.name, np.asarray)(values).astype(_numpy(self.dtype), copy=False)
+
+
+FLOATS = ("float32", "bfloat16")  # that a row may be of
+# Of normalizations: float32 beside arrays of bfloat16.
+_PARAMETERS = ("gamma", "beta", "mean", "variance")
+
+
+def _numpy(dtype: str) -> np.dtype:
+    if dtype == "bfloat16":
+        from ml_dtypes import bfloat16 as dtype  # NumPy has none of its own
+    return np.dtype(dtype)
 
 
 # What some inputs have to be like beyond their range.
@@ -120,6 +135,6 @@ def inputs_of(row: Row) -> list[Input | None]:
                 if x is not None:
                     examples.setdefault(name, x)
     return [
-        None if shape is None else Input(name, shape, examples.get(name), limits.get(name))
+        None if shape is None else Input(name, shape, examples.get(name), limits.get(name), row.dtype)
         for name, shape in zip(labels, shapes)
     ]

@@ -7,6 +7,7 @@ op's first case in tests/op_cases.
 
 - In brackets: `y` the op itself (also without brackets), `dNAME` the gradient for the input of that name, `grads` the
   gradients for all float inputs, `both` the op and then all gradients.
+- `op:bfloat16[...]`: floats are of that dtype instead of float32, but for the parameters of normalizations.
 - Shapes: `8x56x56x64`; `scalar`; `-` for an optional input that is not given, which may be left out at the end.
 - Attributes: numbers, true/false, names; lists with commas. A single number serves all entries of a list of the kind
   that has one or two entries for each spatial dimension: `strides=2`, `pads=1`.
@@ -35,6 +36,7 @@ class Row:
         shapes: Of each input; None for one that is absent.
         attrs: As written.
         source: The model or file that the line is from.
+        dtype: Of floats.
     """
 
     op: str
@@ -42,11 +44,13 @@ class Row:
     shapes: tuple[tuple[int, ...] | None, ...]
     attrs: tuple[tuple[str, Any], ...] = ()
     source: str = ""
+    dtype: str = "float32"
 
     @property
     def title(self) -> str:
-        """Op and what of it: `conv dx`."""
-        return self.op if self.what == "y" else f"{self.op} {self.what}"
+        """Op and what of it: `conv dx`, `conv:bfloat16 dx`."""
+        op = self.op if self.dtype == "float32" else f"{self.op}:{self.dtype}"
+        return op if self.what == "y" else f"{op} {self.what}"
 
     @property
     def sizes(self) -> str:
@@ -94,9 +98,9 @@ def parse(line: str, source: str = "") -> list[Row]:
     head, *words = line.split("#")[0].split() or [""]
     if not head:
         return []
-    match = re.fullmatch(r"(\w+)(?:\[([\w,]+)\])?", head)
+    match = re.fullmatch(r"(\w+)(?::(float32|bfloat16))?(?:\[([\w,]+)\])?", head)
     if not match:
-        raise ValueError(f"expected op or op[y,dNAME,grads,both], received {head!r}")
+        raise ValueError(f"expected op[y,dNAME,grads,both] or op:bfloat16[...], received {head!r}")
     shapes, attrs = [], []
     for word in words:
         name, equals, value = word.partition("=")
@@ -108,8 +112,8 @@ def parse(line: str, source: str = "") -> list[Row]:
             raise ValueError(
                 f"expected a shape like 8x28x28x64, -, scalar, or after all shapes name=value, received {word!r}"
             )
-    what = (match[2] or "y").split(",")
-    return [Row(match[1], w, tuple(shapes), tuple(attrs), source) for w in what]
+    what = (match[3] or "y").split(",")
+    return [Row(match[1], w, tuple(shapes), tuple(attrs), source, match[2] or "float32") for w in what]
 
 
 def as_list(name: str, value: Any, rank: int) -> list[int]:

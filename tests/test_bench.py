@@ -111,3 +111,14 @@ def test_a_run_and_its_comparison(tmp_path):
     new = publish(page, {"mine": run})
     assert new.startswith("before\n<!-- bench: rows of mine -->\n### matmul") and "kept" in new and "old" not in new
     assert publish(new, {"mine": run}) == new
+
+
+def test_bfloat16():
+    y, grads = parse("layer_norm:bfloat16[y,grads] 2x8 8 8 epsilon=0.1")
+    assert (y.name, y.dtype) == ("layer_norm:bfloat16 2x8 8 8 epsilon=0.1", "bfloat16") and parse(y.name) == [y]
+    assert [x.dtype for x in inputs_of(y)] == ["bfloat16", "float32", "float32"]
+    assert prepare(y).results()[0].dtype == "bfloat16" and prepare(y).outputs()[0].dtype == "float32"
+    assert [x.dtype for x in prepare(grads).results()] == ["bfloat16", "float32", "float32"]
+    assert prepare(grads, symbolic=True).results()[0].dtype == "bfloat16"
+    with pytest.raises(ValueError, match="expected op"):
+        parse("relu:float16 4")

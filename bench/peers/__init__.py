@@ -53,6 +53,16 @@ KERNEL = Layout(_kernel, lambda x: x.movedim((0, 1), (-1, -2)))
 LABELS = Layout(lambda x: x.long(), lambda x: x)  # indices are int64 in PyTorch
 
 
+def _tensor(x: np.ndarray) -> torch.Tensor:
+    if x.dtype.name == "bfloat16":
+        return torch.from_numpy(x.astype(np.float32)).bfloat16()
+    return torch.from_numpy(np.array(x))
+
+
+def _array(y: torch.Tensor) -> np.ndarray:
+    return (y.float() if y.dtype == torch.bfloat16 else y).numpy()
+
+
 @dataclass(frozen=True)
 class Peer:
     """A registered function, with the layouts of its inputs and outputs; SAME for those that are not listed.
@@ -69,9 +79,7 @@ class Peer:
         """The function to time, and one that returns what it gives in kcore's layout."""
         layouts = [*self.inputs, *[SAME] * (len(call.inputs) - len(self.inputs))]
         out = [*self.outputs, *[SAME] * 8]
-        leaves = [
-            None if x is None else lay.into(torch.from_numpy(np.array(x))) for x, lay in zip(call.inputs, layouts)
-        ]
+        leaves = [None if x is None else lay.into(_tensor(x)) for x, lay in zip(call.inputs, layouts)]
 
         def forward() -> tuple[torch.Tensor | None, ...]:
             y = self.function(*leaves, **call.attrs)
@@ -80,7 +88,7 @@ class Peer:
         def seen(ys: Sequence[torch.Tensor | None], lays: Sequence[Layout]) -> list[np.ndarray | None]:
             if not self.comparable:
                 return []
-            return [None if y is None else lay.back(y.detach()).numpy() for y, lay in zip(ys, lays)]
+            return [None if y is None else _array(lay.back(y.detach())) for y, lay in zip(ys, lays)]
 
         if call.dy is None:
 
@@ -93,7 +101,7 @@ class Peer:
         for i in call.wanted:
             leaves[i] = leaves[i].detach().requires_grad_()
         sources, grads = [leaves[i] for i in call.wanted], [layouts[i] for i in call.wanted]
-        up = out[0].into(torch.from_numpy(call.dy))
+        up = out[0].into(torch.from_numpy(call.dy)).to(leaves[call.wanted[0]].dtype)
 
         if call.row.what == "both":
 
