@@ -9,7 +9,7 @@ from kcore.autograd.dtype import is_floating
 from kcore.graph import KerasTensor
 from kcore.layers.core.input_layer import InputLayer
 from kcore.layers.layer import Layer
-from kcore.layers.tracking import no_tracking
+from kcore.layers.layer.tracking import no_tracking
 from kcore.models.copying import reduce_model
 from kcore.models.functional import Functional
 from kcore.models.model import Model

@@ -83,8 +83,3 @@ class CallContext(threading.local):
 
 
 context = CallContext()
-
-
-def current_training() -> bool | None:
-    """The `training` argument in force inside the call that is running, None outside."""
-    return context.training

@@ -10,8 +10,8 @@ import numpy as np
 
 from kcore.autograd import Tensor, Variable
 from kcore.autograd.random import SeedGenerator
-from kcore.layers.call_signature import context
-from kcore.layers.tracking import Tracker
+from kcore.layers.layer.call_signature import context
+from kcore.layers.layer.tracking import Tracker
 
 
 class State:

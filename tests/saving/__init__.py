@@ -1,0 +1,1 @@
+"""Files and configs. A package, so that its files share a model."""
