@@ -77,6 +77,32 @@ void parallel_run(std::int64_t blocks, BlockFunction function, void* context) {
   for (std::int64_t i = 0; i < blocks; ++i) function(context, i);
 }
 
+void parallel_run_spans(std::int64_t blocks, BlockFunction function, void* context, bool backward) {
+  constexpr int kMost = 64;
+  const int threads = static_cast<int>(std::min<std::int64_t>(num_threads(), blocks));
+  if (threads == 1 || omp_in_parallel()) {
+    for (std::int64_t i = 0; i < blocks; ++i) function(context, backward ? blocks - 1 - i : i);
+    return;
+  }
+  starts.fetch_add(1, std::memory_order_relaxed);
+  struct alignas(64) Span {
+    std::atomic<std::int64_t> next;
+    std::int64_t begin, end;
+  };
+  Span spans[kMost];
+  const int count = std::min(threads, kMost);
+  for (int t = 0; t < count; ++t) {
+    spans[t].next.store(blocks * t / count, std::memory_order_relaxed);
+    spans[t].begin = blocks * t / count, spans[t].end = blocks * (t + 1) / count;
+  }
+#pragma omp parallel num_threads(threads)
+  for (int k = 0, own = omp_get_thread_num(); k < count; ++k) {  // its own, then what the others have left
+    Span& span = spans[(own + k) % count];
+    for (std::int64_t i; (i = span.next.fetch_add(1, std::memory_order_relaxed)) < span.end;)
+      function(context, backward ? span.begin + span.end - 1 - i : i);
+  }
+}
+
 void Team::barrier() {
 #pragma omp barrier
 }

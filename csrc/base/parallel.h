@@ -31,14 +31,25 @@ void parallel_for(std::int64_t blocks, Body&& body) {
   }
 }
 
+// As parallel_run, but each thread begins with a span of neighbouring blocks of its own, the same one whenever there
+// are as many blocks: what the op before left in a core's cache, that core reads again. `backward`: from the end of a
+// span.
+void parallel_run_spans(std::int64_t blocks, BlockFunction function, void* context, bool backward);
+
 // Calls body(begin, end) over [0, n) in ranges of `grain` elements (the last may be shorter).
 template <class Body>
-void parallel_ranges(std::int64_t n, std::int64_t grain, Body&& body) {
+void parallel_ranges(std::int64_t n, std::int64_t grain, Body&& body, bool backward = false) {
   auto block = [&](std::int64_t i) {
     const std::int64_t begin = i * grain, end = begin + grain < n ? begin + grain : n;
     body(begin, end);
   };
-  parallel_for((n + grain - 1) / grain, block);
+  const std::int64_t blocks = (n + grain - 1) / grain;
+  if (blocks == 1) {
+    block(0);
+  } else if (blocks > 1) {
+    parallel_run_spans(
+        blocks, [](void* context, std::int64_t i) { (*static_cast<decltype(block)*>(context))(i); }, &block, backward);
+  }
 }
 
 // One of `size` threads that run at the same time and may wait for each other.

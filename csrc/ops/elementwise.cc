@@ -15,6 +15,8 @@ using kernels::UnaryFunction;
 
 // Nanoseconds per element decide how much work is worth a thread: libm calls against a vector add.
 constexpr double kCheap = 0.3, kCostly = 3.0;
+// Ranges begin on a cache line: elements of a range, as many as take about 20 microseconds.
+std::int64_t range_for(double cost) { return (grain_for(cost) + 63) / 64 * 64; }
 constexpr std::int64_t kStreamGrain = 1 << 16;  // elements of a block of work when the result is streamed
 
 // The kernel for a dtype, null if there is none: float32's for bfloat16.
@@ -35,7 +37,7 @@ void run_unary(Run& c, Row&& row) {
   const char* x = c.input<char>(0);
   char* y = c.output<char>(0);
   if (!exceeds_cache(n * (in_size + out_size))) {
-    parallel_ranges(n, grain_for(kCostly), [&](std::int64_t begin, std::int64_t end) {
+    parallel_ranges(n, range_for(kCostly), [&](std::int64_t begin, std::int64_t end) {
       row(x + begin * in_size, y + begin * out_size, end - begin);
     });
     return;
@@ -98,7 +100,7 @@ void run_broadcast(Run& c, BroadcastPlan<N> plan, const std::int64_t (&sizes)[N]
     });
   };
   if (!exceeds_cache(bytes)) {
-    parallel_ranges(n, grain_for(kCheap),
+    parallel_ranges(n, range_for(kCheap),
                     [&](std::int64_t begin, std::int64_t end) { compute(begin, end, y + begin * out_size); });
     return;
   }
@@ -142,8 +144,8 @@ struct Parameters {
 };
 
 constexpr double kNone[2] = {0, 0};
-constexpr bool kFLOATING = false, kANGLE = false, kNUMERIC = false, kLOGICAL = false, kPREDICATE = true,
-               kCOMPARISON = true;
+constexpr bool kFLOATING = false, kANGLE = false, kNUMERIC = false, kQUOTIENT = false, kLOGICAL = false,
+               kPREDICATE = true, kCOMPARISON = true;
 
 }  // namespace
 

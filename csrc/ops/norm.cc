@@ -98,18 +98,15 @@ class Coefficients {
   T* operator[](int k) const { return of_[k]; }  // written for the first `channels`
   std::int64_t width() const { return width_; }
 
-  // body(first element, elements) for the whole of x once all coefficients are there, from its end to its beginning:
-  // what a pass before has read last is still in the cache.
+  // body(first element, elements) for the whole of x once all coefficients are there, backward: what a pass before has
+  // read last is still in the cache.
   template <class Body>
   void for_blocks(const Body& body) const {
     for (T* v : of_)
       for (std::int64_t i = channels_; i < width_; ++i) v[i] = v[i - channels_];
-    const std::int64_t block = std::max<std::int64_t>(1, kGrain / width_) * width_,
-                       blocks = (size_ + block - 1) / block;
-    parallel_for(blocks, [&](std::int64_t i) {
-      const std::int64_t begin = (blocks - 1 - i) * block;
-      body(begin, std::min(block, size_ - begin));
-    });
+    parallel_ranges(
+        size_, std::max<std::int64_t>(1, kGrain / width_) * width_,
+        [&](std::int64_t begin, std::int64_t end) { body(begin, end - begin); }, true);
   }
 
  private:
