@@ -101,6 +101,36 @@ def test_error_of_pairs(name, oracle, ulps, isa):
     assert_within(got, want, ulps, False)
 
 
+@pytest.mark.parametrize("name, oracle", [("mod", np.mod), ("floor_divide", np.floor_divide)])
+def test_quotients_are_numpys(name, oracle, isa):
+    x = np.random.default_rng(4).permutation(floats())
+    moderate = np.random.default_rng(5).uniform(-9, 9, size=x.size).astype("float32")
+    whole = np.rint(moderate)  # often a multiple; often zero
+    near = whole * np.float32(1 + 2.0**-23)
+    special = np.float32(SPECIAL)
+    a = np.concatenate([x, x, moderate, whole, near, whole, np.tile(special, special.size)])
+    b = [np.roll(x, 1), moderate, x, np.roll(whole, 1), np.roll(whole, 1), near, np.repeat(special, special.size)]
+    b = np.concatenate(b)
+    with np.errstate(all="ignore"):
+        near = np.abs(a) < 1e6 * np.abs(b)
+    for fewer in (slice(None), near):  # with and without quotients too large to be quick
+        with np.errstate(all="ignore"):
+            want = oracle(a[fewer], b[fewer])
+        got = np.asarray(apply(name, (ops.convert_to_tensor(a[fewer]), ops.convert_to_tensor(b[fewer])), {}))
+        np.testing.assert_array_equal(got, want)
+
+
+def test_slope_of_gelu_is_exact_in_its_tails(isa):
+    x = np.linspace(-9, 9, 20_001, dtype="float32")
+    wide = x.astype(np.float64)
+    density = np.exp(-0.5 * wide**2) / math.sqrt(2 * math.pi)
+    below = 0.5 * np.vectorize(math.erfc)(-wide / math.sqrt(2))
+    got = np.asarray(apply("gelu_grad", (ops.ones_like(x), ops.convert_to_tensor(x)), {"approximate": False}))
+    # The two terms cancel near -0.75. Of an exponential of -40, rounding its argument takes 4 of 2^-24.
+    scale = below + np.abs(wide) * density
+    assert (np.abs(got - (below + wide * density)) <= 6e-6 * scale).all()
+
+
 @pytest.mark.parametrize("approximate", [False, True])
 def test_gelu_does_not_cancel(approximate, isa):
     x = np.linspace(-5, 5, 20_001, dtype="float32")

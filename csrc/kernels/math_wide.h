@@ -106,31 +106,35 @@ KCORE_INLINE float tan_of(float x) {
   return x < 0.0f || x > 0.0f ? y : x;
 }
 
-// artan(num / den) for num >= 0, den >= 0: reduced to |s| <= tan(pi / 8) by artan's difference formula.
-KCORE_INLINE double atan_quotient(double num, double den) {
-  constexpr double kTan1 = 0.41421356237309504880, kTan3 = 2.41421356237309504880;
-  const bool middle = num > kTan1 * den, high = num > kTan3 * den;
-  const double top = high ? -den : middle ? num - den : num;
-  const double bottom = high ? num : middle ? num + den : den;
-  const double base = high ? 1.57079632679489661923 : middle ? 0.78539816339744830962 : 0.0;
-  const double s = top / bottom, z = s * s;
+// artan(low / high) for 0 <= low <= high.
+KCORE_INLINE double atan_of_unit(float low, float high) {
+  const double s = static_cast<double>(low) / static_cast<double>(high), z = s * s;
   const double zz = z * z;
-  double p = z * 0.04748275331490013 - 0.08478406215720487;
-  p = p * zz + (z * 0.11045093539992144 - 0.14282042073887116);
-  p = p * zz + (z * 0.19999905186792846 - 0.3333333251460731);
-  return base + (p * z * s + s);
+  double p = z * 0.00059304375563652819 - 0.0042216579909296478;
+  p = p * zz + (z * 0.01407292334469724 - 0.02991311194551696);
+  p = p * zz + (z * 0.047294798621813337 - 0.062463151941283169);
+  p = p * zz + (z * 0.075866528336466699 - 0.090735531189764087);
+  p = p * zz + (z * 0.11109392308322223 - 0.14285624891483526);
+  p = p * zz + (z * 0.19999998154086215 - 0.33333333326944142);
+  return p * z * s + s;
 }
 KCORE_INLINE float atan_of(float x) {
-  const float y = static_cast<float>(atan_quotient(__builtin_fabsf(x), 1));
+  const float a = __builtin_fabsf(x);
+  const bool steep = a > 1.0f;
+  const double angle = atan_of_unit(steep ? 1.0f : a, steep ? a : 1.0f);
+  const float y = static_cast<float>(steep ? 1.57079632679489661923 - angle : angle);
   return x == x ? __builtin_copysignf(y, x) : x;
 }
 KCORE_INLINE float arctan2_of(float y, float x) {
+  const float rise = __builtin_fabsf(y), run = __builtin_fabsf(x);
+  const bool steep = rise > run;
   // Two zeros and two infinities have quotients too: 0 / 1 and 1 / 1.
-  const double num = __builtin_fabsf(y), den = __builtin_fabsf(x);
-  const bool zeros = num == 0 && den == 0, infinities = num == __builtin_inf() && den == __builtin_inf();
-  const double a = atan_quotient(infinities ? 1 : num, zeros || infinities ? 1 : den);
-  const float turned = static_cast<float>(float_to_bits(x) >> 31 ? 3.14159265358979323846 - a : a);
-  return x == x && y == y ? __builtin_copysignf(turned, y) : x + y;
+  const float low = steep ? run : rise, high = steep ? rise : run;
+  const bool infinities = low == __builtin_inff();
+  double a = atan_of_unit(infinities ? 1.0f : low, infinities || high == 0.0f ? 1.0f : high);
+  a = steep ? 1.57079632679489661923 - a : a;
+  a = float_to_bits(x) >> 31 ? 3.14159265358979323846 - a : a;
+  return x == x && y == y ? __builtin_copysignf(static_cast<float>(a), y) : x + y;
 }
 
 // arsin(a) = s + s z P(z) with z = a^2 for a <= 1/2; above, pi/2 - 2 arsin(sqrt((1 - a) / 2)). z is the lesser of both.
@@ -171,9 +175,21 @@ KCORE_INLINE float acosh_of(float x) {
   const float y = static_cast<float>(log1p_wide(t + __builtin_sqrt(2 * t + t * t)));
   return x < 1.0f ? __builtin_nanf("") : x == __builtin_inff() ? x : y;
 }
+// log(u) / 2 with u = (1 + a) / (1 - a): as log_wide, but of a quotient, so that it takes one division. Where a < 0.29,
+// s is a; above, u = 2^n (1 + a) / m with m in [1.14, 2.28), so |s| < 0.29.
 KCORE_INLINE float atanh_of(float x) {
-  const double a = __builtin_fabsf(x);
-  double y = 0.5 * log1p_wide(2 * a / (1 - a));
+  const double a = __builtin_fabsf(x), rest = 1 - a;
+  const std::uint64_t bits = double_to_bits(rest), above = bits + (0x3ff0000000000000 - 0x3ff2400000000000);
+  const double m = bits_to_double(bits - (above & 0xfff0000000000000) + 0x3ff0000000000000);
+  const bool small = a < 0.29;
+  const double n = small ? 0.0 : (0x1p52 + 1023) - bits_to_double(above >> 52 | 0x4330000000000000);
+  const double s = (small ? a + a : (1 + a) - m) / (small ? 2.0 : (1 + a) + m), z = s * s;
+  const double zz = z * z;
+  double p = z * 0.19065788945808864 + 0.14446094835381292;
+  p = p * zz + (z * 0.18255303448792721 + 0.22219311720317612);
+  p = p * zz + (z * 0.28571483034072519 + 0.39999999619802915);
+  p = p * z + 0.66666666667098169;
+  double y = n * 0.34657359027997265471 + (s + 0.5 * (s * z * p));
   y = a < 1 ? y : a == 1 ? __builtin_inf() : __builtin_nan("");
   return x == x ? __builtin_copysignf(static_cast<float>(y), x) : x;
 }

@@ -65,7 +65,15 @@ KCORE_INLINE T power_of(T a, T b) {
 }
 
 // Python's signs: the remainder has the divisor's sign. Integer division by zero gives 0, as NumPy's does.
+// float in double for quotients below 2^28: x / y is never rounded up to a whole number, for then x - n y would be
+// smaller than the last place of y, and n y is exact. So the floor is the quotient's, and the remainder exact.
+inline constexpr float kLargestQuotient = 0x1p28f;
 KCORE_INLINE float mod_of(float a, float b) {
+  const double x = a, y = b;
+  const float r = static_cast<float>(x - floor_of(x / y) * y);
+  return r != 0.0f ? r : __builtin_copysignf(0.0f, b);
+}
+KCORE_INLINE float far_mod_of(float a, float b) {
   const float r = __builtin_fmodf(a, b);
   return r != 0 ? ((r < 0) != (b < 0) ? r + b : r) : __builtin_copysignf(0.0f, b);
 }
@@ -80,11 +88,16 @@ KCORE_INLINE T mod_of(T a, T b) {
   return r != T(0) && (r < T(0)) != (b < T(0)) ? T(r + b) : r;
 }
 KCORE_INLINE float floor_divide_of(float a, float b) {
-  return b == 0 ? a / b : __builtin_rintf((a - mod_of(a, b)) / b);
+  return static_cast<float>(floor_of(static_cast<double>(a) / static_cast<double>(b)));
 }
-KCORE_INLINE double floor_divide_of(double a, double b) {
-  return b == 0 ? a / b : __builtin_rint((a - mod_of(a, b)) / b);
+// As NumPy: the quotient less the remainder r, which has a's sign, is whole but for rounding.
+template <class T>
+KCORE_INLINE T floor_divide_with(T a, T b, T r) {
+  const T quotient = (a - r) / b - (r != T(0) && (r < T(0)) != (b < T(0)) ? T(1) : T(0)), below = floor_of(quotient);
+  return b == T(0) ? a / b : below + (quotient - below > T(0.5) ? T(1) : T(0));
 }
+KCORE_INLINE float far_floor_divide_of(float a, float b) { return floor_divide_with(a, b, __builtin_fmodf(a, b)); }
+KCORE_INLINE double floor_divide_of(double a, double b) { return floor_divide_with(a, b, __builtin_fmod(a, b)); }
 template <class T>
 KCORE_INLINE T floor_divide_of(T a, T b) {
   if (b == T(0)) return T(0);
@@ -108,7 +121,8 @@ KCORE_INLINE T gelu_erf_of(T x) {
 }
 template <class T>
 KCORE_INLINE T gelu_erf_derivative(T x) {
-  return normal_cdf_of(x) + x * exp_of_negative(T(-0.5) * x * x) * T(0.5 * kSqrtTwoOverPi);
+  const T e = exp_of_negative(T(-0.5) * x * x);
+  return normal_cdf_of(x, e) + x * e * T(0.5 * kSqrtTwoOverPi);
 }
 template <class T>
 KCORE_INLINE T gelu_gate(T x) {

@@ -50,6 +50,8 @@ KCORE_UNARY(gelu_tanh, FLOATING, gelu_tanh_of(x))
 #include "kernels/elementwise/binary.inc"
 KCORE_BINARY(gelu_erf_grad, FLOATING, a* gelu_erf_derivative(b))
 KCORE_BINARY(gelu_tanh_grad, FLOATING, a* gelu_tanh_derivative(b))
+KCORE_BINARY(far_mod, QUOTIENT, far_mod_of(a, b))
+KCORE_BINARY(far_floor_divide, QUOTIENT, far_floor_divide_of(a, b))
 #undef KCORE_BINARY
 
 // float through double for blocks with an argument that the float loop does not hold for.
@@ -70,6 +72,30 @@ void angle_loop(const void* x_, void* y_, std::int64_t n, const double* p) {
     for (std::int64_t j = 0; j < count; ++j) block[j] = x[j];
     wide(block, result, count, p);
     for (std::int64_t j = 0; j < count; ++j) y[j] = static_cast<float>(result[j]);
+  }
+}
+
+// float by the C library for blocks with a quotient that the float loop does not hold for.
+template <int sa, int sb>
+KCORE_INLINE int far_apart(const float* a, const float* b, std::int64_t n) {
+  int found = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float divisor = __builtin_fabsf(b[sb * i]);
+    found |= !(__builtin_fabsf(a[sa * i]) < divisor * kLargestQuotient) | !(divisor < __builtin_inff());
+  }
+  return found;
+}
+template <BinaryFunction near, BinaryFunction far>
+void quotient_loop(const void* a_, std::int64_t stride_a, const void* b_, std::int64_t stride_b, void* y,
+                   std::int64_t n, const double* p) {
+  constexpr std::int64_t kBlock = 256;
+  for (std::int64_t i = 0; i < n; i += kBlock) {
+    const float *a = static_cast<const float*>(a_) + i * stride_a, *b = static_cast<const float*>(b_) + i * stride_b;
+    const std::int64_t count = n - i < kBlock ? n - i : kBlock;
+    const int found = stride_a == 0   ? far_apart<0, 1>(a, b, stride_b ? count : 1)
+                      : stride_b == 0 ? far_apart<1, 0>(a, b, count)
+                                      : far_apart<1, 1>(a, b, count);
+    (found ? far : near)(a, stride_a, b, stride_b, static_cast<float*>(y) + i, count, p);
   }
 }
 
@@ -136,6 +162,10 @@ using i64 = std::int64_t;
 #define FLOATING(op) {nullptr, nullptr, nullptr, nullptr, nullptr, op<float, float>, op<double, double>}
 #define ANGLE(op) \
   {nullptr, nullptr, nullptr, nullptr, nullptr, angle_loop<op<float, float>, op<double, double>>, op<double, double>}
+#define QUOTIENT(op)                                                                         \
+  {nullptr,           op<u8, u8>,   op<i32, i32>,                                            \
+   op<u32, u32>,      op<i64, i64>, quotient_loop<op<float, float>, far_##op<float, float>>, \
+   op<double, double>}
 #define PREDICATE(op) {nullptr, nullptr, nullptr, nullptr, nullptr, op<float, bool>, op<double, bool>}
 #define COMPARISON(op) \
   {op<u8, bool>, op<u8, bool>, op<i32, bool>, op<u32, bool>, op<i64, bool>, op<float, bool>, op<double, bool>}
