@@ -51,6 +51,21 @@ for shape, axis in (
         Case("log_softmax_grad", [dy, log_softmax(x, axis)], log_softmax_grad, attrs=attrs, ulps=16, why=_exp),
     ]
 
+# Not every y is an output of log_softmax: callers may pass any.
+CASES += [
+    Case(
+        "log_softmax_grad",
+        [normal(6, n), normal(6, n, key="y") * 3],
+        log_softmax_grad,
+        attrs={"axis": -1},
+        ulps=16,
+        scale=lambda dy, y, axis: np.abs(dy) + np.exp(y) * np.abs(dy).sum(axis, keepdims=True),
+        name=f"any-{n}",
+        why="the sum of dy cancels, and its rounding is multiplied by exp(y)",
+    )
+    for n in (5, 40)
+]
+
 EXTREME = np.array([[1e4, 0.0, -1e4], [-np.inf, 0.0, 1.0], [-np.inf, -np.inf, -np.inf], [np.nan, 0.0, 1.0]])
 CASES += [
     Case("softmax", [EXTREME], softmax, ulps=8, grad=False, name="extreme", why=_exp),

@@ -102,7 +102,7 @@ void log_grad_columns(const T* dy_, const T* y_, std::int64_t n, std::int64_t wi
     const T *dy = dy_ + c, *y = y_ + c;
     const auto sum = column_sum<T, V>(n, stride, [=](std::int64_t at, int v) { return Of::get(dy + at, v); });
     column_values<T, V>(n, stride, dx + c, [&](std::int64_t at, int v) {
-      return Of::get(dy + at, v) - exp_below<T>(Of::get(y + at, v)) * sum.of[v];
+      return Of::get(dy + at, v) - exp_each<T>(Of::get(y + at, v)) * sum.of[v];
     });
   });
 }

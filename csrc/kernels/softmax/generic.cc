@@ -66,7 +66,7 @@ void log_grad_rows(const T* dy, const T* y, std::int64_t count, std::int64_t n, 
     double total[1];
     row_sums<T>(n, total, [dy](auto i, auto& s) { s[0] += load(dy, i); });
     const T sum = static_cast<T>(total[0]);
-    row_values(n, dx, stream, [=](auto i) { return load(dy, i) - exp_below<T>(load(y, i)) * sum; });
+    row_values(n, dx, stream, [=](auto i) { return load(dy, i) - exp_each<T>(load(y, i)) * sum; });
   }
   if (stream) stream_end();
 }

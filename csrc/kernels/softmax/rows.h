@@ -22,6 +22,21 @@ KCORE_INLINE Lanes<T> exp_below(Lanes<T> x) {
   return x;
 }
 
+// exp of lanes or of one value.
+template <class T>
+KCORE_INLINE T exp_each(T x) {
+  return exp_of(x);
+}
+template <class T>
+KCORE_INLINE Lanes<T> exp_each(Lanes<T> x) {
+  T lanes[kLaneCount<T>];
+  __builtin_memcpy(lanes, &x, sizeof x);
+#pragma omp simd
+  for (int l = 0; l < kLaneCount<T>; ++l) lanes[l] = exp_of(lanes[l]);
+  __builtin_memcpy(&x, lanes, sizeof x);
+  return x;
+}
+
 // log of lanes or of one value.
 template <class T>
 KCORE_INLINE T log_each(T x) {

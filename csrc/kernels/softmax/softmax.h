@@ -13,7 +13,7 @@ struct SoftmaxTable {
   // x, y (rows, n). `stream`: results are written around the cache.
   void (*rows)(const T* x, std::int64_t rows, std::int64_t n, T* y, bool stream);
   void (*log_rows)(const T* x, std::int64_t rows, std::int64_t n, T* y, bool stream);
-  // y is the output of the forward op: dx = y (dy - sum dy y), and dx = dy - exp(y) sum dy, y <= 0.
+  // y is the output of the forward op: dx = y (dy - sum dy y), and dx = dy - exp(y) sum dy.
   void (*grad_rows)(const T* dy, const T* y, std::int64_t rows, std::int64_t n, T* dx, bool stream);
   void (*log_grad_rows)(const T* dy, const T* y, std::int64_t rows, std::int64_t n, T* dx, bool stream);
   // The same for each column of arrays (n, width) whose rows are `stride` apart.
