@@ -6,6 +6,7 @@
 #include "base/cache.h"
 #include "base/parallel.h"
 #include "ops/op.h"
+#include "ops/stream.h"
 
 namespace kcore::ops {
 namespace {
@@ -85,9 +86,27 @@ void check_elements(Infer& c) {
   c.out(c.in(0));
 }
 
-template <class Body>
-void for_elements(const Shape& x, const Body& body) {
-  parallel_ranges(x.size(), kGrain, [&](std::int64_t begin, std::int64_t end) { body(begin, end - begin); });
+// body(first element, elements, where their results go) for all elements of the first `inputs` inputs.
+template <class T, class Body>
+void for_elements(Run& c, int inputs, const Body& body) {
+  const std::int64_t n = c.shape(0).size(), size = sizeof(T);
+  T* y = c.output<T>(0);
+  if (!exceeds_cache(n * (inputs + 1) * size)) {
+    parallel_ranges(n, kGrain, [&](std::int64_t begin, std::int64_t end) { body(begin, end - begin, y + begin); });
+    return;
+  }
+  const std::int64_t per_block = stream_count(size);
+  parallel_ranges(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+    stream_range(
+        y, size, per_block, begin, end,
+        [&](std::int64_t first, std::int64_t last, char* to) {
+          body(first, last - first, static_cast<T*>(static_cast<void*>(to)));
+        },
+        [&](std::int64_t first, kernels::Ahead* next) {
+          for (int k = 0; k < inputs; ++k) next[k] = {c.input<T>(k) + first, per_block * size};
+          return inputs;
+        });
+  });
 }
 
 }  // namespace
@@ -223,8 +242,8 @@ void infer(const sigmoid_cross_entropy&, Infer& c) { check_elements(c); }
 void run(const sigmoid_cross_entropy&, Run& c) {
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
-    for_elements(c.shape(0), [&](std::int64_t at, std::int64_t n) {
-      table<T>().sigmoid(c.input<T>(0) + at, c.input<T>(1) + at, n, c.output<T>(0) + at);
+    for_elements<T>(c, 2, [&](std::int64_t at, std::int64_t n, T* loss) {
+      table<T>().sigmoid(c.input<T>(0) + at, c.input<T>(1) + at, n, loss);
     });
   });
 }
@@ -233,8 +252,8 @@ void infer(const sigmoid_cross_entropy_grad&, Infer& c) { check_elements(c); }
 void run(const sigmoid_cross_entropy_grad&, Run& c) {
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
-    for_elements(c.shape(0), [&](std::int64_t at, std::int64_t n) {
-      table<T>().sigmoid_grad(c.input<T>(0) + at, c.input<T>(1) + at, c.input<T>(2) + at, n, c.output<T>(0) + at);
+    for_elements<T>(c, 3, [&](std::int64_t at, std::int64_t n, T* dx) {
+      table<T>().sigmoid_grad(c.input<T>(0) + at, c.input<T>(1) + at, c.input<T>(2) + at, n, dx);
     });
   });
 }
@@ -246,8 +265,8 @@ void infer(const binary_cross_entropy& op, Infer& c) {
 void run(const binary_cross_entropy& op, Run& c) {
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
-    for_elements(c.shape(0), [&](std::int64_t at, std::int64_t n) {
-      table<T>().binary(c.input<T>(0) + at, c.input<T>(1) + at, n, static_cast<T>(op.epsilon), c.output<T>(0) + at);
+    for_elements<T>(c, 2, [&](std::int64_t at, std::int64_t n, T* loss) {
+      table<T>().binary(c.input<T>(0) + at, c.input<T>(1) + at, n, static_cast<T>(op.epsilon), loss);
     });
   });
 }
@@ -259,9 +278,9 @@ void infer(const binary_cross_entropy_grad& op, Infer& c) {
 void run(const binary_cross_entropy_grad& op, Run& c) {
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
-    for_elements(c.shape(0), [&](std::int64_t at, std::int64_t n) {
+    for_elements<T>(c, 3, [&](std::int64_t at, std::int64_t n, T* dp) {
       table<T>().binary_grad(c.input<T>(0) + at, c.input<T>(1) + at, c.input<T>(2) + at, n, static_cast<T>(op.epsilon),
-                             c.output<T>(0) + at);
+                             dp);
     });
   });
 }

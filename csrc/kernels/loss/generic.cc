@@ -200,11 +200,9 @@ template <class T>
 void sigmoid(const T* x, const T* target, std::int64_t n, T* loss) {
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i) {
-    // softplus(x) - t x, and log(1 + e) of e in (0, 1] keeps its accuracy through log(u) e / (u - 1) with u = 1 + e.
-    const T magnitude = x[i] < T(0) ? -x[i] : x[i];
-    const T e = exp_of(-magnitude), u = T(1) + e, d = u - T(1);
-    const T log1p = d == T(0) ? e : log_of(u) * (e / d);
-    loss[i] = ((x[i] > T(0) ? x[i] : T(0)) - x[i] * target[i]) + log1p;
+    // softplus(x) - t x
+    const T v = x[i], e = exp_of_negative(v < T(0) ? v : -v);
+    loss[i] = ((v > T(0) ? v : T(0)) - v * target[i]) + log1p_of_unit(e);
   }
 }
 
