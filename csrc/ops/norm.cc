@@ -358,7 +358,11 @@ void run(const layer_norm_grad& op, Run& c) {
   if (widens(c, c.out(1).shape.size())) return c.run_widened(op);
   for_floating(c.dtype(0), [&](auto zero) {
     using T = decltype(zero);
-    const std::int64_t rows = c.shape(3).size(), n = c.out(1).shape.size(), grain = rows_per_block(n);
+    const std::int64_t rows = c.shape(3).size(), n = c.out(1).shape.size();
+    // Each block stores a dgamma and a dbeta, two rows' worth: blocks of long rows take more of them than their work
+    // asks.
+    const std::int64_t enough = c.dtype(0) == DType::bfloat16 ? 8 : std::clamp<std::int64_t>(rows / 64, 8, 64),
+                       grain = std::max(rows_per_block(n), enough);
     const std::int64_t blocks = (rows + grain - 1) / grain;
     T *dgamma = c.scratch<T>(2 * blocks * n), *dbeta = dgamma + blocks * n;
     const bool stream = streams(c, rows * n, 3);
