@@ -169,15 +169,17 @@ class Softmax(_Elementwise):
 
     def call(self, inputs, mask=None):
         if mask is not None:
-            # Far below every finite input, and finite itself: a fully masked row must not become NaN.
-            low = -65504.0 if str(inputs.dtype) == "float16" else -3.4e38
-            inputs = ops.where(mask, inputs, ops.cast(low / 2, inputs.dtype))
+            mask = ops.convert_to_tensor(mask)
+            if mask.dtype != "bool":
+                mask = ops.greater(mask, ops.cast(0.5, mask.dtype))
+            # As Keras: far below ordinary inputs, and finite, for a fully masked row must not become NaN.
+            inputs = ops.where(mask, inputs, ops.cast(-1e9, inputs.dtype))
         if isinstance(self.axis, (tuple, list)) and len(self.axis) > 1:
             outputs = _softmax_over(inputs, [axis % len(inputs.shape) for axis in self.axis])
         else:
             axis = self.axis[0] if isinstance(self.axis, (tuple, list)) else self.axis
             outputs = activations.softmax(inputs, axis=axis)
-        return outputs if mask is None else ops.multiply(outputs, ops.cast(mask, outputs.dtype))
+        return outputs if mask is None else ops.where(mask, outputs, ops.cast(0, outputs.dtype))
 
 
 def _softmax_over(x, axes: list[int]):
