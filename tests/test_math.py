@@ -85,6 +85,23 @@ def test_error(name, oracle, ulps, flushed, isa):
     assert_within(np.asarray(apply(name, (ops.convert_to_tensor(x),), {})), want, ulps, flushed)
 
 
+def test_error_of_double_exp(isa):
+    if np.finfo(np.longdouble).nmant < 63:
+        pytest.skip("needs an oracle with more digits than float64")
+    rng = np.random.default_rng(6)
+    x = np.concatenate([rng.uniform(-750, 715, 200_000), rng.normal(size=100_000), rng.normal(size=20_000) * 1e-9])
+    x = np.concatenate([x, SPECIAL, [709.78, 709.79, -708.39, -708.4, -744.4, -745.13, -745.14, -1e308, 1e308]])
+    with np.errstate(all="ignore"):
+        want = np.exp(x.astype(np.longdouble))
+        nearest = want.astype(np.float64)
+    got = np.asarray(apply("exp", (ops.convert_to_tensor(x),), {}))
+    assert got.dtype == np.float64
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(nearest))
+    np.testing.assert_array_equal(np.isinf(got), np.isinf(nearest))
+    at = np.isfinite(nearest)
+    assert (np.abs(got[at] - want[at]) <= np.spacing(nearest[at])).all()
+
+
 PAIRS = [("power", np.power, 0.51), ("arctan2", np.arctan2, 0.51)]
 
 
