@@ -49,6 +49,18 @@ void average_grad(const PoolShape& s, const void* dy_, std::int64_t begin, std::
   auto* dy = static_cast<const T*>(dy_);
   auto* shares = static_cast<T*>(scratch);
   const Slab slab(s, begin, end);
+  if (tiled(s)) {
+    const auto give = [&]<class Vectors, class Put>(const Taps<T>& taps, std::int64_t, std::int64_t out,
+                                                    const Vectors& at, const Put& put) __attribute__((always_inline)) {
+      const T elements = static_cast<T>(taps.count);
+      for (int v = 0; v < Vectors::kCount; ++v) {
+        const Lanes<T> given = at.get(dy + out, v) / elements;
+        for (int t = 0; t < taps.count; ++t) put(t, v, given);
+      }
+    };
+    auto* to = static_cast<T*>(dx);
+    return fill_tiles(s, slab, static_cast<const T*>(to), to, stream, give);
+  }
   const auto share = [&](std::int64_t row, const Span& made, std::int64_t local) {
     share_row(s, row, made.begin, made.end, dy, shares + local);
   };

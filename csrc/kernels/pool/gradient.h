@@ -262,6 +262,47 @@ struct GradientRow {
   }
 };
 
+// Whether windows stand side by side and cover all of x, in few positions: then what is found for an output can go
+// straight to them.
+KCORE_INLINE bool tiled(const PoolShape& s) {
+  std::int64_t positions = 1;
+  for (int d = 0; d < 3; ++d) {
+    if (s.stride[d] != s.window[d] || span_of(s, d, s.out[d] - 1).end != s.in[d]) return false;
+    positions *= s.window[d];
+  }
+  return positions <= Taps<float>::kMost && !in_phases(s);
+}
+// dx of a slab of tiled windows. give(taps, their element, element of y, vectors, put) calls
+// put(tap, v, value) for all taps; `place` points to where they are in dx's layout.
+template <class T, class Give>
+KCORE_INLINE void fill_tiles(const PoolShape& s, const Slab& slab, const T* place, T* dx, bool stream,
+                             const Give& give) {
+  stream = stream && streamable(s, dx);
+  for (std::int64_t a = slab.out[0].begin; a < slab.out[0].end; ++a)
+    for (std::int64_t b = slab.out[1].begin; b < slab.out[1].end; ++b) {
+      const std::int64_t row = a * s.out[1] + b;
+      const Rows rows = rows_of(s, row);
+      for_segments(s, slab.out[2].begin, slab.out[2].end, s.out[2], [&](const Segment& g) {
+        for_taps(
+            s, rows, g, place, [&](const Taps<T>& taps, bool, bool) __attribute__((always_inline)) {
+              const Elements e = Elements::of(s, g.count);
+              const std::int64_t from = (row * s.out[2] + g.first) * s.channels;
+              for (std::int64_t group = 0; group < e.groups; ++group)
+                for_vectors<T>(
+                    e.size, [&]<class Vectors>(const Vectors& at, std::int64_t i) __attribute__((always_inline)) {
+                      const std::int64_t in = group * e.step + i;
+                      give(
+                          taps, in, from + group * e.size + i,
+                          at, [&](int t, int v, Lanes<T> value) __attribute__((always_inline)) {
+                            at.put(dx + (taps.at[t] - place) + in, v, value, stream);
+                          });
+                    });
+            });
+      });
+    }
+  if (stream) stream_end();
+}
+
 // Outputs that are gathered at a time: what is kept for them, and what they are found in, stays in L1.
 KCORE_INLINE std::int64_t block_outputs(const PoolShape& s) {
   return in_phases(s) ? phase_outputs(s) : most(1, 2048 / s.channels);

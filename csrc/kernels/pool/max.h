@@ -180,6 +180,19 @@ void max_grad(const PoolShape& s, const void* dy_, const void* x_, std::int64_t 
               bool stream, void* scratch) {
   auto *dy = static_cast<const T*>(dy_), *x = static_cast<const T*>(x_);
   const Slab slab(s, begin, end);
+  if (tiled(s)) {
+    const auto give = [&]<class Vectors, class Put>(const Taps<T>& taps, std::int64_t in, std::int64_t out,
+                                                    const Vectors& at, const Put& put) __attribute__((always_inline)) {
+      Lanes<T> best[Vectors::kCount];
+      Position<T> position[Vectors::kCount];
+      find_max(taps, in, at, best, position);
+      for (int v = 0; v < Vectors::kCount; ++v) best[v] = at.get(dy + out, v);
+      for (int t = 0; t < taps.count; ++t)
+        for (int v = 0; v < Vectors::kCount; ++v)
+          put(t, v, position[v] == Position<T>{} + static_cast<PositionOf<T>>(taps.id[t]) ? best[v] : Lanes<T>{});
+    };
+    return fill_tiles(s, slab, x, static_cast<T*>(dx), stream, give);
+  }
   auto* positions = static_cast<PositionOf<T>*>(scratch);
   T* best = static_cast<T*>(scratch) + slab.outputs() * s.channels;
   const auto find = [&](std::int64_t row, const Span& made, std::int64_t local) {
