@@ -6,6 +6,7 @@
 
 #include "base/cache.h"
 #include "ops/activation.h"
+#include "ops/column_moments.h"
 #include "ops/conv_bf16.h"
 #include "ops/conv_depthwise.h"
 #include "ops/conv_direct.h"
@@ -169,18 +170,24 @@ void kernel_grad(const ConvShape& s, Run& c) {
 }  // namespace
 
 void run(const conv& op, Run& c) {
+  c.require_apart();
   const ConvShape s = shape_of(op, c.shape(0), c.shape(1));
   if (c.dtype(0) == DType::bfloat16) {
-    if (!forward_bf16(s, c, activation_of(op.activation))) c.run_widened(op);
+    if (op.statistics || !forward_bf16(s, c, activation_of(op.activation))) c.run_widened(op);
     return;
   }
   for_floating(c.dtype(0), [&](auto t) {
     using T = decltype(t);
     forward<T>(s, c, {c.input<T>(2), c.input<T>(3), s.filters, activation_of(op.activation)});
+    if (!op.statistics) return;
+    const ColumnMoments<T> moments(c, s.positions(), s.filters);
+    moments.take(c.output<T>(0));
+    moments.finish(c.output<T>(1), c.output<T>(2));
   });
 }
 
 void run(const conv_input_grad& op, Run& c) {
+  c.require_apart();
   const ConvShape s = shape_of(op, c.shape(0), c.shape(1));
   if (c.dtype(0) == DType::bfloat16) {
     if (!input_grad_bf16(s, c)) c.run_widened(op);
@@ -190,6 +197,7 @@ void run(const conv_input_grad& op, Run& c) {
 }
 
 void run(const conv_kernel_grad& op, Run& c) {
+  c.require_apart();
   const ConvShape s = shape_of(op, c.shape(0), c.shape(1));
   if (c.dtype(0) == DType::bfloat16) {
     if (!kernel_grad_bf16(s, c)) c.run_widened(op);

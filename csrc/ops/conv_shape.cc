@@ -2,6 +2,7 @@
 #include "ops/conv_shape.h"
 
 #include "ops/activation.h"
+#include "ops/column_moments.h"
 
 namespace kcore::ops {
 namespace {
@@ -155,6 +156,7 @@ void infer(const conv& op, Infer& c) {
   if (c.has(2)) c.require_shape(2, {s.filters});
   if (c.has(3)) c.require_shape(3, s.y_shape());
   c.out(c.dtype(0), s.y_shape());
+  if (op.statistics) infer_moments(c, s.filters);
 }
 
 void infer(const conv_input_grad& op, Infer& c) {

@@ -71,6 +71,11 @@ GemmPlan::GemmPlan(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t 
   count_n = divide_up(n, block_n);
 }
 
+void GemmPlan::round_rows(std::int64_t rows) {
+  block_m = divide_up(block_m, rows) * rows;
+  count_m = divide_up(m, block_m);
+}
+
 kernels::GemmRange GemmPlan::range(std::int64_t block) const {
   const std::int64_t i = block / count_n % count_m, j = block % count_n, p = part(block);
   return {i * block_m, std::min(m, (i + 1) * block_m), j * block_n, std::min(n, (j + 1) * block_n),

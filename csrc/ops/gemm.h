@@ -49,6 +49,9 @@ struct GemmPlan {
   // where C gives too few blocks; the partial results are then added in order.
   GemmPlan(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t copies = 1, bool cut_k = true);
 
+  // Makes blocks of whole groups of so many rows (a divisor of kGemmMaxM).
+  void round_rows(std::int64_t rows);
+
   std::int64_t blocks_per_copy() const { return count_m * count_n * count_k; }
   // The number of the partial result that a block belongs to.
   std::int64_t part(std::int64_t block) const { return block / (count_m * count_n); }

@@ -3,6 +3,7 @@
 
 #include "ops/activation.h"
 #include "ops/bfloat16.h"
+#include "ops/column_moments.h"
 #include "ops/gemm.h"
 
 namespace kcore::ops {
@@ -83,9 +84,10 @@ void vector_product(Run& c, std::int64_t batch, std::int64_t length, std::int64_
                     column ? 1 : length, finish_range(0, length), epilogue_at(i));
 }
 
-// Operands stored as `Stored`, everything else in T.
+// Operands stored as `Stored`, everything else in T. Whether moments have been taken, block by block.
 template <class T, class Stored>
-void floating(const matmul& op, Run& c, const Problem& p, const T* bias, const T* residual, T* y) {
+bool multiply(const matmul& op, Run& c, const Problem& p, const T* bias, const T* residual, T* y,
+              const ColumnMoments<T>* moments) {
   const Stored *const a = c.input<Stored>(0), *const b = c.input<Stored>(1);
   const kernels::Activation activation = activation_of(op.activation);
   const auto epilogue_at = [&](std::int64_t i) {
@@ -109,11 +111,15 @@ void floating(const matmul& op, Run& c, const Problem& p, const T* bias, const T
       x = widened(c, small);
     }
     const auto x_at = [&](std::int64_t i) { return x + (small ? p.b_index(i) : p.a_index(i)) * p.k; };
-    return vector_product<T>(c, p.batch, std::max(p.m, p.n), p.k, p.n == 1, y, big_at, x_at, epilogue_at);
+    vector_product<T>(c, p.batch, std::max(p.m, p.n), p.k, p.n == 1, y, big_at, x_at, epilogue_at);
+    return false;
   }
 
   const auto& kernels = gemm_kernels<T>(choose_gemm<T>(c, p.m, p.n, p.k));
-  run_gemm(c, GemmPlan(p.m, p.n, p.k, p.batch), y, p.m * p.n, p.n, epilogue_at,
+  GemmPlan plan(p.m, p.n, p.k, p.batch);
+  const bool hot = moments && p.batch == 1 && plan.count_k == 1 && p.m >= 8 * ColumnMoments<T>::kRows;
+  if (hot) plan.round_rows(ColumnMoments<T>::kRows);
+  run_gemm(c, plan, y, p.m * p.n, p.n, epilogue_at,
            [&](std::int64_t i, const kernels::GemmRange& range, T* out, std::int64_t ldout,
                const kernels::Epilogue<T>& epilogue, void* scratch) {
              if constexpr (std::is_same_v<T, Stored>) {
@@ -121,7 +127,17 @@ void floating(const matmul& op, Run& c, const Problem& p, const T* bias, const T
              } else {
                kernels.block_bf16(a_at(i), b_at(i), out, ldout, range, epilogue, scratch);
              }
+             if (hot) moments->take(out, range.m0, range.m1, range.n0, range.n1);
            });
+  return hot;
+}
+
+template <class T, class Stored>
+void floating(const matmul& op, Run& c, const Problem& p, const T* bias, const T* residual, T* y) {
+  if (!op.statistics) return void(multiply<T, Stored>(op, c, p, bias, residual, y, nullptr));
+  const ColumnMoments<T> moments(c, p.batch * p.m, p.n);
+  if (!multiply<T, Stored>(op, c, p, bias, residual, y, &moments)) moments.take(y);
+  moments.finish(c.output<T>(1), c.output<T>(2));
 }
 
 template <class T>
@@ -175,9 +191,11 @@ void infer(const matmul& op, Infer& c) {
   if (c.has(2)) c.require_shape(2, {n});
   if (c.has(3)) c.require_shape(3, y);
   c.out(c.dtype(0), y);
+  if (op.statistics) infer_moments(c, n);
 }
 
 void run(const matmul& op, Run& c) {
+  c.require_apart();  // C holds partial sums while the operands and the residual are still read
   const Shape &a = c.shape(0), &b = c.shape(1), y_batch = batch_of(c.out(0).shape);
   Problem p{y_batch.size(),
             c.out(0).shape.last(1),

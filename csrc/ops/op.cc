@@ -2,6 +2,7 @@
 #include "ops/op.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace kcore {
 
@@ -20,6 +21,23 @@ void Infer::fail_with(ErrorKind kind, const std::string& message) const {
 
 void Run::fail_with(const std::string& message) const {
   throw Error(ErrorKind::value, concat("[", def_.name, "] ", message));
+}
+
+void Run::require_apart() const {
+  const auto overlap = [](const TensorView& a, const TensorView& b) {
+    const auto bytes = [](const TensorView& v) { return v.spec.shape.size() * size_of(v.spec.dtype); };
+    const char *from_a = static_cast<const char*>(a.data), *from_b = static_cast<const char*>(b.data);
+    const std::less<> before;  // pointers into different arrays
+    return bytes(a) > 0 && bytes(b) > 0 && before(from_a, from_b + bytes(b)) && before(from_b, from_a + bytes(a));
+  };
+  for (std::size_t i = 0; i < outputs_.size(); ++i) {
+    for (std::size_t j = 0; j < inputs_.size(); ++j)
+      if (!inputs_[j].absent && overlap(outputs_[i], inputs_[j]))
+        fail("expected outputs with memory of their own, received output ", i, " in that of input ", j);
+    for (std::size_t j = 0; j < i; ++j)
+      if (overlap(outputs_[i], outputs_[j]))
+        fail("expected outputs with memory of their own, received output ", i, " in that of output ", j);
+  }
 }
 
 void Infer::require_rank(int i, int rank) const {

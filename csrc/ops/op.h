@@ -111,6 +111,10 @@ class Run {
     run_whole_widened(&op);
   }
 
+  // Refuses outputs in the memory of an input or of each other, for ops that read inputs after they have begun to
+  // write. Arrays and programs see to it; views of an application may not.
+  void require_apart() const;
+
   // For what only the values tell (a label outside the classes).
   template <class... Parts>
   [[noreturn]] void fail(const Parts&... parts) const {

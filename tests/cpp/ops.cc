@@ -33,6 +33,16 @@ static void test_errors() {
   CHECK_THROWS(run(ops::exp{}, {{a.data(), {6}}}, {{y.data(), {5}}}), "[exp] expected output 0");
   CHECK_THROWS(run(ops::exp{}, {}, {{y.data(), {5}}}), "[exp] expected a tensor for x");
   CHECK_THROWS(run(ops::exp{}, {{a.data(), {6}}, {a.data(), {6}}}, {{y.data(), {6}}}), "at most 1 inputs");
+  CHECK_THROWS(run(ops::matmul{}, {{a.data(), {2, 2}}, {d.data(), {2, 2}}}, {{y.data(), {2, 2}}}), "[matmul]");
+  CHECK_THROWS(run(ops::matmul{}, {{a.data(), {1, 2}}, {a.data() + 2, {2, 2}}}, {{a.data() + 1, {1, 2}}}),
+               "[matmul] expected outputs with memory of their own, received output 0 in that of input 0");
+  CHECK_THROWS(
+      run(ops::matmul{}, {{a.data(), {2, 1}}, {y.data() + 4, {1, 2}}, {}, {y.data(), {2, 2}}}, {{y.data(), {2, 2}}}),
+      "received output 0 in that of input 3");
+  CHECK_THROWS(run(ops::matmul{.statistics = true}, {{a.data(), {2, 1}}, {a.data() + 2, {1, 2}}},
+                   {{y.data(), {2, 2}}, {y.data() + 4, {2}}, {y.data() + 4, {2}}}),
+               "received output 2 in that of output 1");
+  run(ops::matmul{}, {{a.data(), {2, 1}}, {a.data() + 2, {1, 2}}}, {{y.data(), {2, 2}}});  // inputs may overlap
   CHECK_THROWS(infer(ops::full{.shape = {std::int64_t{1} << 40, std::int64_t{1} << 40}}, {}), "[full]");
 }
 

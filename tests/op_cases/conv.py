@@ -64,6 +64,27 @@ def with_epilogue(x, w, bias=None, residual=None, activation="linear", **attrs):
     return ACTIVATIONS[activation](sum((z for z in (bias, residual) if z is not None), conv(x, w, **attrs)))
 
 
+def with_statistics(*inputs, statistics, **attrs):
+    y = with_epilogue(*inputs, **attrs)
+    rows = y.reshape(-1, y.shape[-1])
+    return y, rows.mean(0), rows.var(0)
+
+
+def statistics(name: str, batch: int, filters: int, **options: Any) -> Case:
+    """A case with the mean and variance of each filter."""
+    x, w = normal(batch, 5, 6, 3, key="x"), normal(3, 3, 3, filters, key="w")
+    return Case(
+        "conv",
+        [x, w, normal(filters, key="bias")],
+        with_statistics,
+        attrs={"statistics": True, "activation": "tanh", "pads": [1, 1, 1, 1]},
+        ulps=24,
+        why="rounding of y; its sums are in groups of 256, around a mean, and those in float64",
+        name=f"statistics {name}",
+        **options,
+    )
+
+
 def magnitude(x, w, bias=None, residual=None, activation="linear", **attrs):
     extra = sum((np.abs(z) for z in (bias, residual) if z is not None), 0)
     return conv(np.abs(x), np.abs(w), **attrs) + extra
@@ -128,6 +149,8 @@ CASES = [
     *window("depthwise chunks", 2, (9, 23), 70, (3, 3), 70, groups=70, pads=[1, 1, 1, 1], strides=[1, 2]),
     *window("depthwise chunks multiplier", 2, (9, 5), 40, (3, 3), 80, groups=40, pads=[1, 1, 1, 1]),
     *window("depthwise many taps", 1, (9, 9), 17, (6, 5), 17, groups=17, pads=[2, 3, 2, 2]),
+    statistics("of one group", 2, 7),
+    statistics("of several groups", 21, 19, grad=False),
     fused("direct", (2, 5, 6, 3), (3, 2), 5, "relu", second=True),
     fused("direct", (2, 5, 6, 3), (3, 2), 37, "tanh", residual=True, pads=[1, 1, 0, 1]),
     fused("direct", (2, 5, 6, 4), (3, 3), 6, "sigmoid", residual=True, groups=2, strides=[2, 1]),

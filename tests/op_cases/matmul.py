@@ -76,6 +76,26 @@ def fused(m, k, n, activation="linear", *, bias=True, residual=False, batch=(), 
     )
 
 
+def with_statistics(*inputs, statistics, **attrs):
+    y = with_epilogue(*inputs, **attrs)
+    rows = y.reshape(-1, y.shape[-1])
+    return y, rows.mean(0), rows.var(0)
+
+
+def statistics(m, k, n, *, batch=(), activation="tanh", offset=0.0, ulps=24, **options):
+    """A case with the mean and variance of each column; all of them far from zero by `offset`."""
+    return Case(
+        "matmul",
+        [normal(*batch, m, k, key="a"), normal(k, n, key="b"), offset + normal(n, key="bias")],
+        with_statistics,
+        attrs={"statistics": True, "activation": activation},
+        ulps=ulps,
+        why="rounding of y, of long sums and large values relative to the spread; the moments round less",
+        name=f"statistics{'-offset' * bool(offset)}",
+        **options,
+    )
+
+
 _forward_only = dict(grad=False)
 _big = dict(second=False)  # the rule is the same as for the small ones
 
@@ -117,6 +137,13 @@ CASES = [
     fused(1, 9, 70, "relu", residual=True, **_big),
     fused(70, 9, 1, "tanh", residual=True, **_big),
     fused(3, 0, 4, "relu", **_forward_only),
+    # statistics: of few rows, of vectors, of whole blocks while they are hot, of a K cut into parts, of batches
+    statistics(7, 5, 9),
+    statistics(70, 9, 1, **_big),
+    statistics(2100, 20, 70, **_forward_only),
+    statistics(2100, 20, 70, activation="linear", offset=1000.0, ulps=4000, **_forward_only),
+    statistics(300, 9000, 7, activation="linear", ulps=200, **_forward_only),
+    statistics(30, 4, 5, batch=(20,), **_big),
     # batches: one matrix for all, broadcasting on both sides
     product(3, 4, 5, batch_a=(2,)),
     product(3, 4, 5, batch_a=(2, 3), tb=True),

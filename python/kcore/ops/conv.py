@@ -33,15 +33,15 @@ def _kernel_grad(x: Tensor, dy: Tensor, kernel_shape: tuple[int, ...], window: d
 
 def _window(node: Any) -> dict[str, Any]:
     """The attributes that the three ops share: strides, pads, dilations, groups."""
-    own = ("input_shape", "kernel_shape", "activation")
+    own = ("input_shape", "kernel_shape", "activation", "statistics")
     return {name: value for name, value in node.attrs.items() if name not in own}
 
 
 @vjp("conv")
-def conv_vjp(node, dy):
+def conv_vjp(node, *dys):
     x, kernel = node.inputs[:2]
     w = _window(node)
-    dy, dbias, dresidual = epilogue_grads(node, dy)
+    dy, dbias, dresidual = epilogue_grads(node, *dys)
     dx = _input_grad(dy, kernel, x.shape[1:-1], w) if node.needs[0] else None
     dkernel = _kernel_grad(x, dy, kernel.shape[:-2], w) if node.needs[1] else None
     return [dx, dkernel, dbias, dresidual][: len(node.inputs)]

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 from kcore.autograd import Tensor, apply, vjp
-from kcore.ops.elementwise import multiply
-from kcore.ops.operands import as_tensor, cast_to, normalize_axis, sum_to, together
+from kcore.ops.elementwise import add, divide, multiply, subtract
+from kcore.ops.operands import as_tensor, cast_to, normalize_axis, sum_to, together, widened
 from kcore.ops.public import public
-from kcore.ops.shape import expand_dims, reshape, squeeze, transpose
+from kcore.ops.shape import broadcast_to, expand_dims, reshape, squeeze, transpose
 
 # Activations that matmul and conv apply to their result while it is hot, and their gradients, which follow from y.
 FUSED_ACTIVATIONS = {"relu": "relu_grad", "sigmoid": "sigmoid_grad", "tanh": "tanh_grad"}
 
 
-def epilogue_grads(node: Any, dy: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+def _statistics_grad(node: Any, dy: Tensor | None, dmean: Tensor | None, dvariance: Tensor | None) -> Tensor:
+    """The gradient of y, with what goes through the mean and the variance of its columns."""
+    y, mean, _ = node.outputs
+    rows = float(max(math.prod(y.shape[:-1]), 1))
+    parts = [] if dy is None else [dy]
+    if dmean is not None:
+        parts.append(broadcast_to(divide(dmean, rows), y.shape))
+    if dvariance is not None:
+        parts.append(multiply(subtract(widened(y), mean), multiply(dvariance, 2.0 / rows)))
+    return cast_to(functools.reduce(add, parts), y.dtype)
+
+
+def epilogue_grads(
+    node: Any, dy: Tensor | None, dmean: Tensor | None = None, dvariance: Tensor | None = None
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """The gradients before the activation, of the bias and of the residual, which are inputs 2 and 3 of matmul and conv."""
+    if dmean is not None or dvariance is not None:
+        dy = _statistics_grad(node, dy, dmean, dvariance)
     grad = FUSED_ACTIVATIONS.get(node.attrs.get("activation", "linear"))
     if grad:
         dy = apply(grad, (dy, node.outputs[0]))
@@ -52,10 +69,10 @@ def product(
 
 
 @vjp("matmul")
-def matmul_vjp(node, dy):
+def matmul_vjp(node, *dys):
     a, b = node.inputs[:2]  # dy (..., M, N)
     ta, tb = node.attrs.get("transpose_a", False), node.attrs.get("transpose_b", False)
-    dy, dbias, dresidual = epilogue_grads(node, dy)
+    dy, dbias, dresidual = epilogue_grads(node, *dys)
     da = db = None
     if node.needs[0]:
         da = product(b, dy, tb, True) if ta else product(dy, b, False, not tb)
