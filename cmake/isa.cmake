@@ -26,7 +26,7 @@ endif()
 
 file(GLOB KCORE_GENERIC_KERNELS CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/csrc/kernels/*/generic*.cc)
 # The families with kernels for products of bfloat16 (KCORE_PRODUCT_KERNELS).
-set(KCORE_PRODUCT_FAMILIES conv gemm)
+set(KCORE_PRODUCT_FAMILIES conv gemm rnn)
 
 function(kcore_add_isa_kernels isa)
   if(isa MATCHES "avx512_bf16|amx")

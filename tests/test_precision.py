@@ -149,6 +149,90 @@ def test_convolutions(strides, size, isa, precision):
         assert (np.abs(y - exact) <= bound).all()
 
 
+def one_step(h, recurrent, dtype="float32"):
+    """h R and h R transposed, as a step and the gradient of one make them: all else is zero."""
+    with np.errstate(over="ignore"):
+        h, recurrent = (np.asarray(v, "float32").astype(dtype) for v in (h, recurrent))
+    units = recurrent.shape[0]
+    x, kernel = np.zeros((len(h), 1, 1), dtype), np.zeros((1, units), dtype)
+    step = [convert_to_tensor(v) for v in (x, h, kernel, recurrent)]
+    y, _ = apply("simple_rnn", (*step, None, None), {"activation": "linear"})
+    start = convert_to_tensor(np.zeros_like(h))
+    grads = apply(
+        "simple_rnn_grad",
+        (step[0], start, *step[2:], None, None, convert_to_tensor(h[:, None]), convert_to_tensor(h[:, None]), None),
+        {"activation": "linear"},
+    )
+    return y.numpy()[:, 0], grads[1].numpy()
+
+
+@pytest.mark.parametrize("values", ["ordinary", "positive", "cancelling", "wide", "tiny", "huge"])
+def test_recurrent_products(values, isa, precision):
+    """The product of a step, forwards and backwards, large enough for the kernels that want it split and packed."""
+    length = 160
+    if values == "cancelling":
+        h, recurrent = cancelling(50, length, length)
+    else:
+        h, recurrent = VALUES[values][0][:, :length], np.resize(VALUES[values][1], (length, length))
+    h, recurrent = (v.astype("float32").astype("float64") for v in (h, recurrent))
+    for got, matrix in zip(one_step(h, recurrent), (recurrent, recurrent.T)):
+        products = np.abs(h) @ np.abs(matrix)
+        bound = (length * ROUNDING + LOST[precision] * (1 + length * ROUNDING)) * products
+        bound = bound + SMALLEST * (np.abs(h).sum(1)[:, None] + np.abs(matrix).sum(0)[None, :] + 4 * length)
+        worst = (np.abs(got - h @ matrix) / bound).max()
+        assert worst <= 1, f"{worst:.3g} times the bound"
+
+
+@pytest.mark.parametrize("special", [np.inf, np.nan])
+def test_inf_and_nan_in_a_recurrence(special, isa, precision):
+    h, recurrent = normal(35, 48), normal(48, 48)
+    h[3], recurrent[:, 5], recurrent[:, 6] = 0, 0, 1
+    for row, step in [(0, 0), (16, 31), (34, 47)]:
+        for hit in (h, recurrent):
+            a, b = h.copy(), recurrent.copy()
+            (a if hit is h else b)[row, step] = special
+            for got, matrix in zip(one_step(a, b), (b, b.T)):
+                with np.errstate(invalid="ignore"):
+                    exact = a @ matrix
+                hidden = np.isfinite(exact)
+                np.testing.assert_array_equal(np.where(hidden, 0, got), np.where(hidden, 0, exact))
+                assert np.isfinite(got[hidden]).all()
+
+
+@pytest.mark.parametrize("op", ["lstm", "gru", "simple_rnn"])
+def test_error_of_a_recurrence_is_not_above_that_of_fused_multiply_adds(op, isa):
+    batch, steps, features, units = 40, 6, 20, 48
+    gates = {"lstm": 4, "gru": 3, "simple_rnn": 1}[op]
+    states = 2 if op == "lstm" else 1
+    bias = (2, gates * units) if op == "gru" else (gates * units,)
+    arrays = [normal(batch, steps, features), *[normal(batch, units) for _ in range(states)]]
+    arrays += [normal(rows, gates * units) / 6 for rows in (features, units)] + [normal(*bias)]
+    dy = normal(batch, steps, units)
+    mask = GENERATOR.random((batch, steps)) < 0.9
+
+    def run(dtype):
+        """y, and the gradient of each input."""
+        x = [convert_to_tensor(v.astype("float32").astype(dtype)) for v in arrays]
+        attrs = {} if op == "simple_rnn" else {"caches": True}
+        y, *rest = apply(op, (*x, convert_to_tensor(mask)), attrs)
+        caches = rest[states:]
+        d = convert_to_tensor(dy.astype("float32").astype(dtype))
+        grads = apply(f"{op}_grad", (*x, convert_to_tensor(mask), y, *caches, d, *[None] * states), {})
+        return [v.numpy().astype("float64") for v in (y, *grads)]
+
+    before = config.float32_matmul_precision()
+    errors = {}
+    exact = run("float64")
+    for precision in ("ieee", "highest", "high", "medium"):
+        config.set_float32_matmul_precision(precision)
+        errors[precision] = [np.linalg.norm(y - e) / np.linalg.norm(e) for y, e in zip(run("float32"), exact)]
+    config.set_float32_matmul_precision(before)
+    for ieee, highest, high, medium in zip(*errors.values()):
+        assert highest <= 1.2 * ieee
+        assert high <= 16 * 2.0**-16
+        assert medium <= 16 * 2.0**-8
+
+
 def test_who_multiplies():
     """The choice is a function of its arguments: no such machine is needed."""
 

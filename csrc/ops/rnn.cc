@@ -63,16 +63,17 @@ void run(const simple_rnn& op, Run& c) {
     project(c, seq, units, c.input<T>(0), c.input<T>(2), projected);
     const auto recurrent = pack_recurrent<T>(c, seq, {c.input<T>(3), units, false, units, units, 1}, units * units);
     T *const y = c.output<T>(0), *const h = c.output<T>(1), *const scratch = seq.scratch<T>(c);
-    seq.for_blocks([&](const Sequence::Block& block) {
-      rnn_functions<T>().simple({.walk = block.walk(),
-                                 .activation = parse_activation(op.activation),
-                                 .recurrent = recurrent.of(block),
-                                 .bias = block.weight(bias, units),
-                                 .h0 = block.of(h0, units),
-                                 .projected = block.by_time<const T>(projected, units),
-                                 .y = block.outputs(y),
-                                 .h = block.of(h, units),
-                                 .scratch = block.scratch(scratch)});
+    seq.for_blocks<T>(c, units, [&](const Sequence::Block& block) {
+      rnn_functions<T>(seq.multiplier)
+          .simple({.walk = block.walk(),
+                   .activation = parse_activation(op.activation),
+                   .recurrent = recurrent.of(block),
+                   .bias = block.weight(bias, units),
+                   .h0 = block.of(h0, units),
+                   .projected = block.by_time<const T>(projected, units),
+                   .y = block.outputs(y),
+                   .h = block.of(h, units),
+                   .scratch = block.scratch(scratch)});
     });
   });
 }
@@ -97,15 +98,16 @@ void run(const simple_rnn_grad& op, Run& c) {
     T* const dz = c.scratch<T>(seq.directions * seq.rows() * units);
     const auto recurrent = pack_recurrent<T>(c, seq, {c.input<T>(3), units, true, units, units, 1}, units * units);
     T* const scratch = seq.scratch<T>(c);
-    seq.for_blocks([&](const Sequence::Block& block) {
-      rnn_functions<T>().simple_grad({.walk = block.walk(),
-                                      .activation = parse_activation(op.activation),
-                                      .recurrent = recurrent.of(block),
-                                      .y = block.outputs(y),
-                                      .dy = block.outputs(dy),
-                                      .dz = block.by_time(dz, units),
-                                      .dh = block.of(dh, units),
-                                      .scratch = block.scratch(scratch)});
+    seq.for_blocks<T>(c, units, [&](const Sequence::Block& block) {
+      rnn_functions<T>(seq.multiplier)
+          .simple_grad({.walk = block.walk(),
+                        .activation = parse_activation(op.activation),
+                        .recurrent = recurrent.of(block),
+                        .y = block.outputs(y),
+                        .dy = block.outputs(dy),
+                        .dz = block.by_time(dz, units),
+                        .dh = block.of(dh, units),
+                        .scratch = block.scratch(scratch)});
     });
     input_gradients(c, seq, units, x, c.input<T>(2), dz, c.output<T>(0), c.output<T>(2));
     recurrent_gradients(c, seq, {units, 0, units}, states_before(c, seq, y, h0), dz, c.output<T>(3));

@@ -55,6 +55,15 @@ struct RnnShape {
 };
 RnnShape infer_rnn(Infer& c, const RnnInputs& inputs);
 
+template <class T>
+const RnnFunctions<T>& rnn_functions(const kernels::GemmKernel& multiplier) {
+  const RnnKernels& table = kernels::rnn(multiplier.isa);
+  if constexpr (std::is_same_v<T, double>)
+    return table.f64;
+  else
+    return table.f32[static_cast<int>(multiplier.arithmetic)];
+}
+
 // Sizes and the order of time. Step s of the processing reads time(s) of x.
 //
 // The second of two directions runs against the first. With one direction y is in the order of processing; with two,
@@ -63,6 +72,7 @@ struct Sequence {
   std::int64_t directions, batch, steps, features, units;
   bool go_backwards;
   const bool* mask;
+  const kernels::GemmKernel& multiplier;  // of the steps
 
   Sequence(const Run& c, int kernel, int mask_input, bool go_backwards)
       : directions(c.shape(kernel).rank() == 3 ? 2 : 1),
@@ -71,7 +81,9 @@ struct Sequence {
         features(c.shape(0)[2]),
         units(c.shape(kernel + 1).last(1)),
         go_backwards(go_backwards),
-        mask(c.has(mask_input) ? c.input<bool>(mask_input) : nullptr) {}
+        mask(c.has(mask_input) ? c.input<bool>(mask_input) : nullptr),
+        multiplier(choose_gemm({selected_isa(), c.precision(), c.dtype(0) == DType::float32,
+                                (batch + tiled_blocks() - 1) / tiled_blocks(), units, units})) {}
 
   std::int64_t rows() const { return batch * steps; }
   std::int64_t state() const { return batch * units; }
@@ -82,8 +94,9 @@ struct Sequence {
     const Sequence& s;
     std::int64_t direction, first, rows;
     Team team;
+    void* operand;
 
-    Walk walk() const { return {rows, s.units, s.steps, timed(s.mask, 1), team}; }
+    Walk walk() const { return {rows, s.units, s.steps, timed(s.mask, 1), team, operand}; }
     // An array (directions, batch, width).
     template <class T>
     T* of(T* data, std::int64_t width) const {
@@ -122,26 +135,40 @@ struct Sequence {
     }
   };
 
-  // Calls body(block), in parallel. A single block is walked by a team where a step is long enough to meet after it.
-  template <class Body>
-  void for_blocks(Body&& body) const {
-    const std::int64_t count = blocks();
-    if (directions * count == 1) {
-      const auto most = static_cast<int>(std::min<std::int64_t>(8, batch * units * units / kTeamStep));
-      parallel_team(most, [&](const Team& team) { body(Block{*this, 0, 0, batch, team}); });
+  // Calls body(block), in parallel; k is the longest of a step's products. A single block is walked by a team where a
+  // step is long enough to meet after it.
+  template <class T, class Body>
+  void for_blocks(Run& c, std::int64_t k, Body&& body) const {
+    const std::int64_t count = blocks(), all = directions * count;
+    const auto most = static_cast<int>(std::min<std::int64_t>(8, batch * units * units / kTeamStep));
+    const std::size_t bytes = rnn_functions<T>(multiplier).operand_bytes((batch + count - 1) / count, k);
+    char* const operands = bytes ? c.scratch<char>((all == 1 ? std::max(1, most) : all) * bytes) : nullptr;
+    const auto operand = [&](std::int64_t i) {
+      return operands ? operands + static_cast<std::size_t>(i) * bytes : nullptr;
+    };
+    if (all == 1) {
+      parallel_team(most, [&](const Team& team) { body(Block{*this, 0, 0, batch, team, operand(team.member)}); });
       return;
     }
-    parallel_for(directions * count, [&](std::int64_t i) {
+    parallel_for(all, [&](std::int64_t i) {
       const std::int64_t direction = i / count, first = i % count * batch / count;
-      body(Block{*this, direction, first, (i % count + 1) * batch / count - first, {}});
+      body(Block{*this, direction, first, (i % count + 1) * batch / count - first, {}, operand(i)});
     });
   }
 
   // Into how many blocks the batch is cut: a power of two, so that as many threads get equal shares. Every block reads
-  // the recurrent kernel in every step; four rows are enough to be bound by arithmetic even if it comes from L3.
+  // the recurrent kernel in every step.
   std::int64_t blocks() const {
+    if (multiplier.arithmetic != kernels::Arithmetic::fma) return tiled_blocks();
+    // Four rows are enough to be bound by arithmetic even if it comes from L3.
+    return blocks_of(16);
+  }
+  // Four blocks of a whole tile's rows, then more of two tiles' rows, which load less for each product.
+  std::int64_t tiled_blocks() const { return std::max(std::min<std::int64_t>(4, blocks_of(32)), blocks_of(64)); }
+  // Halved while there are `rows` or more.
+  std::int64_t blocks_of(std::int64_t rows) const {
     std::int64_t count = batch < 8 ? 1 : 2;
-    while (count > 1 && batch >= 16 * count) count *= 2;
+    while (count > 1 && batch >= rows * count) count *= 2;
     return count;
   }
   // Rows times units squared of a member's share of a step: more than a microsecond.
@@ -153,29 +180,23 @@ struct Sequence {
   }
 };
 
-template <class T>
-const RnnFunctions<T>& rnn_functions() {
-  if constexpr (std::is_same_v<T, double>)
-    return kernels::rnn().f64;
-  else
-    return kernels::rnn().f32;
-}
-
 // Packed recurrent matrices, one a direction; `matrix` is that of the first, the second's data is `apart` behind it.
-template <class T>
 struct PackedRecurrent {
-  const T* data;
-  std::int64_t size;
-  const T* of(const Sequence::Block& block) const { return data + block.direction * size; }
+  const char* data;
+  std::size_t size;
+  const void* of(const Sequence::Block& block) const { return data + static_cast<std::size_t>(block.direction) * size; }
 };
 template <class T>
-PackedRecurrent<T> pack_recurrent(Run& c, const Sequence& s, RecurrentMatrix<T> matrix, std::int64_t apart) {
-  const std::int64_t row = matrix.gates * padded_units(s.units), size = matrix.k * row;
-  T* const packed = c.scratch<T>(s.directions * size);
-  const std::int64_t grain = std::max<std::int64_t>(16, grain_for(0.15 * static_cast<double>(row)) / 4 * 4);
+PackedRecurrent pack_recurrent(Run& c, const Sequence& s, RecurrentMatrix<T> matrix, std::int64_t apart) {
+  const auto& kernels = rnn_functions<T>(s.multiplier);
+  const std::size_t size = kernels.packed_bytes(matrix.k, matrix.units, matrix.gates);
+  char* const packed = c.scratch<char>(s.directions * static_cast<std::int64_t>(size));
+  const std::int64_t row = matrix.gates * padded_units(s.units);
+  const std::int64_t grain =
+      std::max(kRnnPackRows, grain_for(0.15 * static_cast<double>(row)) / kRnnPackRows * kRnnPackRows);
   for (std::int64_t d = 0; d < s.directions; ++d, matrix.data += apart)
     parallel_ranges(matrix.k, grain, [&](std::int64_t k0, std::int64_t k1) {
-      rnn_functions<T>().pack(matrix, packed + d * size, k0, k1);
+      kernels.pack(matrix, packed + static_cast<std::size_t>(d) * size, k0, k1);
     });
   return {packed, size};
 }
@@ -188,7 +209,7 @@ const T* states_before(Run& c, const Sequence& s, const T* y, const T* h0) {
   const std::int64_t grain = grain_for(0.2 * static_cast<double>(s.steps * s.units));
   parallel_ranges(s.directions * s.batch, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      const Sequence::Block block{s, i / s.batch, i % s.batch, 1, {}};
+      const Sequence::Block block{s, i / s.batch, i % s.batch, 1, {}, nullptr};
       const auto from = block.outputs(y);
       const auto to = block.by_time(out, s.units);
       std::copy_n(block.of(h0, s.units), s.units, to.at(0, 0));

@@ -9,12 +9,11 @@ RnnInputs inputs_of(bool reset_after) {
 }
 
 // The recurrent kernel in the form of the cell: what meets h itself, and what meets r h if not reset_after.
-template <class T>
 struct GruWeights {
-  PackedRecurrent<T> recurrent, candidate{};
+  PackedRecurrent recurrent, candidate{};
 
-  GruWeights(Run& c, const Sequence& s, bool reset_after, bool transposed) {
-    const T* const r = c.input<T>(3);
+  template <class T>
+  GruWeights(Run& c, const Sequence& s, const T* r, bool reset_after, bool transposed) {
     const std::int64_t units = s.units, width = 3 * units, apart = units * width;
     const int gates = reset_after ? 3 : 2;
     recurrent = transposed ? pack_recurrent<T>(c, s, {r, width, true, gates * units, units, 1}, apart)
@@ -41,21 +40,22 @@ void run(const gru& op, Run& c) {
     const T *h0 = c.input<T>(1), *bias = c.input<T>(4);
     T* const gates = op.caches ? c.output<T>(2) : c.scratch<T>(seq.directions * seq.rows() * width);
     project(c, seq, width, c.input<T>(0), c.input<T>(2), gates);
-    const GruWeights<T> weights(c, seq, op.reset_after, false);
+    const GruWeights weights(c, seq, c.input<T>(3), op.reset_after, false);
     T *const y = c.output<T>(0), *const h = c.output<T>(1), *const inner = op.caches ? c.output<T>(3) : nullptr;
     T* const scratch = seq.scratch<T>(c);
-    seq.for_blocks([&](const Sequence::Block& block) {
-      rnn_functions<T>().gru({.walk = block.walk(),
-                              .reset_after = op.reset_after,
-                              .recurrent = weights.recurrent.of(block),
-                              .candidate = weights.candidate.of(block),
-                              .bias = block.weight(bias, op.reset_after ? 2 * width : width),
-                              .h0 = block.of(h0, units),
-                              .gates = block.by_time(gates, width),
-                              .y = block.outputs(y),
-                              .inner = block.by_time(inner, units),
-                              .h = block.of(h, units),
-                              .scratch = block.scratch(scratch)});
+    seq.for_blocks<T>(c, units, [&](const Sequence::Block& block) {
+      rnn_functions<T>(seq.multiplier)
+          .gru({.walk = block.walk(),
+                .reset_after = op.reset_after,
+                .recurrent = weights.recurrent.of(block),
+                .candidate = weights.candidate.of(block),
+                .bias = block.weight(bias, op.reset_after ? 2 * width : width),
+                .h0 = block.of(h0, units),
+                .gates = block.by_time(gates, width),
+                .y = block.outputs(y),
+                .inner = block.by_time(inner, units),
+                .h = block.of(h, units),
+                .scratch = block.scratch(scratch)});
     });
   });
 }
@@ -81,22 +81,23 @@ void run(const gru_grad& op, Run& c) {
     T* const dh = copied_output<T>(c, 1, 10, seq.directions * seq.state());
     T* const dgates = c.scratch<T>(seq.directions * seq.rows() * width);
     T* const drecurrent = op.reset_after ? c.scratch<T>(seq.directions * seq.rows() * width) : dgates;
-    const GruWeights<T> weights(c, seq, op.reset_after, true);
+    const GruWeights weights(c, seq, c.input<T>(3), op.reset_after, true);
     T* const scratch = seq.scratch<T>(c);
-    seq.for_blocks([&](const Sequence::Block& block) {
-      rnn_functions<T>().gru_grad({.walk = block.walk(),
-                                   .reset_after = op.reset_after,
-                                   .recurrent = weights.recurrent.of(block),
-                                   .candidate = weights.candidate.of(block),
-                                   .h0 = block.of(h0, units),
-                                   .gates = block.by_time(gates, width),
-                                   .inner = block.by_time(inner, units),
-                                   .y = block.outputs(y),
-                                   .dy = block.outputs(dy),
-                                   .dgates = block.by_time(dgates, width),
-                                   .drecurrent = block.by_time(drecurrent, width),
-                                   .dh = block.of(dh, units),
-                                   .scratch = block.scratch(scratch)});
+    seq.for_blocks<T>(c, width, [&](const Sequence::Block& block) {
+      rnn_functions<T>(seq.multiplier)
+          .gru_grad({.walk = block.walk(),
+                     .reset_after = op.reset_after,
+                     .recurrent = weights.recurrent.of(block),
+                     .candidate = weights.candidate.of(block),
+                     .h0 = block.of(h0, units),
+                     .gates = block.by_time(gates, width),
+                     .inner = block.by_time(inner, units),
+                     .y = block.outputs(y),
+                     .dy = block.outputs(dy),
+                     .dgates = block.by_time(dgates, width),
+                     .drecurrent = block.by_time(drecurrent, width),
+                     .dh = block.of(dh, units),
+                     .scratch = block.scratch(scratch)});
     });
     T *const drecurrent_kernel = c.output<T>(3), *const dbias = c.output<T>(4);
     input_gradients(c, seq, width, x, c.input<T>(2), dgates, c.output<T>(0), c.output<T>(2));

@@ -28,18 +28,19 @@ void run(const lstm& op, Run& c) {
     const auto recurrent = pack_recurrent<T>(c, seq, {c.input<T>(4), width, false, units, units, 4}, units * width);
     T *const y = c.output<T>(0), *const h = c.output<T>(1), *const cell = c.output<T>(2);
     T *const cells = op.caches ? c.output<T>(4) : nullptr, *const scratch = seq.scratch<T>(c);
-    seq.for_blocks([&](const Sequence::Block& block) {
-      rnn_functions<T>().lstm({.walk = block.walk(),
-                               .recurrent = recurrent.of(block),
-                               .bias = block.weight(bias, width),
-                               .h0 = block.of(h0, units),
-                               .c0 = block.of(c0, units),
-                               .gates = block.by_time(gates, width),
-                               .y = block.outputs(y),
-                               .cells = block.by_step(cells, units),
-                               .h = block.of(h, units),
-                               .c = block.of(cell, units),
-                               .scratch = block.scratch(scratch)});
+    seq.for_blocks<T>(c, units, [&](const Sequence::Block& block) {
+      rnn_functions<T>(seq.multiplier)
+          .lstm({.walk = block.walk(),
+                 .recurrent = recurrent.of(block),
+                 .bias = block.weight(bias, width),
+                 .h0 = block.of(h0, units),
+                 .c0 = block.of(c0, units),
+                 .gates = block.by_time(gates, width),
+                 .y = block.outputs(y),
+                 .cells = block.by_step(cells, units),
+                 .h = block.of(h, units),
+                 .c = block.of(cell, units),
+                 .scratch = block.scratch(scratch)});
     });
   });
 }
@@ -67,17 +68,18 @@ void run(const lstm_grad& op, Run& c) {
     T* const dgates = c.scratch<T>(seq.directions * seq.rows() * width);
     const auto recurrent = pack_recurrent<T>(c, seq, {c.input<T>(4), width, true, width, units, 1}, units * width);
     T* const scratch = seq.scratch<T>(c);
-    seq.for_blocks([&](const Sequence::Block& block) {
-      rnn_functions<T>().lstm_grad({.walk = block.walk(),
-                                    .recurrent = recurrent.of(block),
-                                    .c0 = block.of(c0, units),
-                                    .gates = block.by_time(gates, width),
-                                    .cells = block.by_step(cells, units),
-                                    .dy = block.outputs(dy),
-                                    .dgates = block.by_time(dgates, width),
-                                    .dh = block.of(dh, units),
-                                    .dc = block.of(dc, units),
-                                    .scratch = block.scratch(scratch)});
+    seq.for_blocks<T>(c, width, [&](const Sequence::Block& block) {
+      rnn_functions<T>(seq.multiplier)
+          .lstm_grad({.walk = block.walk(),
+                      .recurrent = recurrent.of(block),
+                      .c0 = block.of(c0, units),
+                      .gates = block.by_time(gates, width),
+                      .cells = block.by_step(cells, units),
+                      .dy = block.outputs(dy),
+                      .dgates = block.by_time(dgates, width),
+                      .dh = block.of(dh, units),
+                      .dc = block.of(dc, units),
+                      .scratch = block.scratch(scratch)});
     });
     input_gradients(c, seq, width, x, c.input<T>(3), dgates, c.output<T>(0), c.output<T>(3));
     recurrent_gradients(c, seq, {width, 0, width}, states_before(c, seq, y, h0), dgates, c.output<T>(4));

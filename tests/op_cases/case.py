@@ -34,7 +34,8 @@ class Case:
             speed. Only shapes are looked at; the first case of an op that has it serves the benchmark.
         grad: Whether gradients are checked along a random direction; inputs must keep clear of kinks.
         wide: Inputs that are float32 beside bfloat16 ones: parameters and statistics.
-        cached: Roundings to bfloat16, relative to `scale`, allowed where inputs are results that the oracle computes anew.
+        cached: Roundings to bfloat16, relative to `scale`, allowed where inputs are results that the oracle computes anew,
+            or an op rounds what it computes on the way.
         second: Whether gradients of gradients are checked too; only where an op or its vjp has a rule of its own.
         name: Distinguishes the cases of an op.
     """

@@ -1,7 +1,7 @@
 // GRU in both forms of the cell: with the reset gate after the recurrent product (one product a step) or before (two).
 #pragma once
 
-#include "kernels/rnn/tile.h"
+#include "kernels/rnn/steps.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
@@ -13,13 +13,13 @@ KCORE_INLINE void gru_mix(const T* z, const T* g, const T* h_prev, T* h) {
   for (int l = 0; l < kLanes<T>; ++l) h[l] = z[l] * h_prev[l] + (T(1) - z[l]) * g[l];
 }
 
-template <class T>
+template <class Step, class T = typename Step::Value>
 void gru_after_step(const GruBlock<T>& b, std::int64_t step, const T* h_prev, T* h) {
   constexpr int L = kLanes<T>;
   const Walk& walk = b.walk;
   const std::int64_t units = walk.units, padded = padded_units(units);
   for_step(
-      walk, h_prev, padded, Panels<T>{b.recurrent, units, units, 3},
+      walk, h_prev, padded, Panels<Step>{b.recurrent, units, units, 3},
       [&](std::int64_t row, std::int64_t unit) { prefetch(b.gates.at(row, step) + unit, 3, units); },
       [&](const StepResult<T>& t) {
         for (int r = 0; r < t.rows; ++r) {
@@ -64,13 +64,13 @@ void gru_after_step(const GruBlock<T>& b, std::int64_t step, const T* h_prev, T*
 }
 
 // inner (rows, padded units): room for r h.
-template <class T>
+template <class Step, class T = typename Step::Value>
 void gru_before_step(const GruBlock<T>& b, std::int64_t step, const T* h_prev, T* h, T* inner) {
   constexpr int L = kLanes<T>;
   const Walk& walk = b.walk;
   const std::int64_t units = walk.units, padded = padded_units(units);
   for_step(
-      walk, h_prev, padded, Panels<T>{b.recurrent, units, units, 2},
+      walk, h_prev, padded, Panels<Step>{b.recurrent, units, units, 2},
       [&](std::int64_t row, std::int64_t unit) { prefetch(b.gates.at(row, step) + unit, 3, units); },
       [&](const StepResult<T>& t) {
         for (int r = 0; r < t.rows; ++r) {
@@ -90,8 +90,7 @@ void gru_before_step(const GruBlock<T>& b, std::int64_t step, const T* h_prev, T
         }
       });
   for_step(
-      walk, static_cast<const T*>(inner), padded, Panels<T>{b.candidate, units, units, 1},
-      [](std::int64_t, std::int64_t) {},
+      walk, inner, padded, Panels<Step>{b.candidate, units, units, 1}, [](std::int64_t, std::int64_t) {},
       [&](const StepResult<T>& t) {
         for (int r = 0; r < t.rows; ++r) {
           const std::int64_t row = t.row + r, at = row * padded + t.unit;
@@ -110,7 +109,7 @@ void gru_before_step(const GruBlock<T>& b, std::int64_t step, const T* h_prev, T
       });
 }
 
-template <class T>
+template <class Step, class T = typename Step::Value>
 void gru(const GruBlock<T>& b) {
   const Walk& walk = b.walk;
   const std::int64_t state = walk.rows * padded_units(walk.units);
@@ -119,9 +118,9 @@ void gru(const GruBlock<T>& b) {
   walk.team.wait();
   for (std::int64_t step = 0; step < walk.steps; ++step) {
     if (b.reset_after)
-      gru_after_step<T>(b, step, h_prev, h);
+      gru_after_step<Step>(b, step, h_prev, h);
     else
-      gru_before_step<T>(b, step, h_prev, h, b.scratch + 2 * state);
+      gru_before_step<Step>(b, step, h_prev, h, b.scratch + 2 * state);
     T* const swap = h_prev;
     h_prev = h;
     h = swap;
@@ -142,7 +141,7 @@ KCORE_INLINE void gru_cell_grad(const T* z_, const T* g_, const T* h_prev, T* dh
   }
 }
 
-template <class T>
+template <class Step, class T = typename Step::Value>
 void gru_grad(const GruGradBlock<T>& b) {
   constexpr int L = kLanes<T>;
   const Walk& walk = b.walk;
@@ -152,7 +151,7 @@ void gru_grad(const GruGradBlock<T>& b) {
   walk.team.wait();
   // The gradient of h R: of the gates themselves where the reset gate comes first.
   const Series<T>& drecurrent = b.reset_after ? b.drecurrent : b.dgates;
-  const Panels<T> recurrent{b.recurrent, (b.reset_after ? 3 : 2) * units, units, 1};
+  const Panels<Step> recurrent{b.recurrent, (b.reset_after ? 3 : 2) * units, units, 1};
   for (std::int64_t step = walk.steps - 1; step >= 0; --step) {
     const T* const later = step + 1 < walk.steps ? drecurrent.at(0, step + 1) : nullptr;
     const Series<const T> h_prev = step == 0 ? Series<const T>{b.h0, units, 0} : b.y;
@@ -200,8 +199,8 @@ void gru_grad(const GruGradBlock<T>& b) {
         });
     if (b.reset_after) continue;
     for_step(
-        walk, static_cast<const T*>(b.dgates.at(0, step) + 2 * units), b.dgates.row,
-        Panels<T>{b.candidate, units, units, 1}, [](std::int64_t, std::int64_t) {},
+        walk, b.dgates.at(0, step) + 2 * units, b.dgates.row, Panels<Step>{b.candidate, units, units, 1},
+        [](std::int64_t, std::int64_t) {},
         [&](const StepResult<T>& t) {
           for (int row_of_tile = 0; row_of_tile < t.rows; ++row_of_tile) {
             const std::int64_t row = t.row + row_of_tile;
@@ -219,7 +218,7 @@ void gru_grad(const GruGradBlock<T>& b) {
           }
         });
   }
-  finish_grad(walk, static_cast<const T*>(drecurrent.at(0, 0)), drecurrent.row, recurrent, carried, b.dh);
+  finish_grad<Step, T>(walk, drecurrent.at(0, 0), drecurrent.row, recurrent, carried, b.dh);
 }
 
 }  // namespace

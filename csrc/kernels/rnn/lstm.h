@@ -1,7 +1,7 @@
 // LSTM: the four gates of a vector of units leave the step's product together.
 #pragma once
 
-#include "kernels/rnn/tile.h"
+#include "kernels/rnn/steps.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
@@ -17,12 +17,12 @@ KCORE_INLINE void lstm_cell(const T* z, T* c, T* h) {
   }
 }
 
-template <class T>
+template <class Step, class T = typename Step::Value>
 void lstm(const LstmBlock<T>& b) {
   constexpr int L = kLanes<T>;
   const Walk& walk = b.walk;
   const std::int64_t units = walk.units, padded = padded_units(units), state = walk.rows * padded;
-  const Panels<T> recurrent{b.recurrent, units, units, 4};
+  const Panels<Step> recurrent{b.recurrent, units, units, 4};
   T *h_prev = b.scratch, *h = b.scratch + state, *const c = b.scratch + 2 * state;
   load_state(walk, b.h0, h_prev);
   load_state(walk, b.c0, c);
@@ -86,12 +86,12 @@ KCORE_INLINE void lstm_cell_grad(const T* i_, const T* f_, const T* g_, const T*
   }
 }
 
-template <class T>
+template <class Step, class T = typename Step::Value>
 void lstm_grad(const LstmGradBlock<T>& b) {
   constexpr int L = kLanes<T>;
   const Walk& walk = b.walk;
   const std::int64_t units = walk.units, padded = padded_units(units), state = walk.rows * padded;
-  const Panels<T> recurrent{b.recurrent, 4 * units, units, 1};
+  const Panels<Step> recurrent{b.recurrent, 4 * units, units, 1};
   T *const carried = b.scratch, *const dc = b.scratch + state;  // of the last h and through masked steps; of c
   load_state(walk, b.dh, carried);
   load_state(walk, b.dc, dc);
@@ -129,7 +129,7 @@ void lstm_grad(const LstmGradBlock<T>& b) {
           }
         });
   }
-  finish_grad(walk, b.dgates.at(0, 0), b.dgates.row, recurrent, carried, b.dh);
+  finish_grad<Step, T>(walk, b.dgates.at(0, 0), b.dgates.row, recurrent, carried, b.dh);
   store_state(walk, dc, b.dc);
 }
 

@@ -2,17 +2,19 @@
 // makes the products that span all steps (x W before, the gradients of the weights after) and hands out
 // blocks.
 //
-// The recurrent kernel is packed once per call into panels of vectors (tile.h). A step multiplies the state with a
+// The recurrent kernel is packed once per call into panels of vectors (panels.h). A step multiplies the state with a
 // panel and finishes the units of that panel while they are in L1: gates, new state, output. States live in compact
 // buffers whose rows are padded to whole vectors; the caller's arrays are met by copies of the units that exist. A
 // masked row repeats its state and gets no gradient.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/parallel.h"
 #include "kernels/activation.h"
 #include "kernels/dispatch.h"
+#include "kernels/gemm/arithmetic.h"
 
 namespace kcore {
 
@@ -26,7 +28,6 @@ struct Series {
 };
 
 // The right side of a step's product, (k, gates * units), read from a recurrent kernel or, transposed, its columns.
-// Packed it takes k * gates * padded_units(units) elements.
 template <class T>
 struct RecurrentMatrix {
   const T* data;
@@ -42,6 +43,7 @@ struct Walk {
   std::int64_t rows, units, steps;
   Series<const bool> mask;
   Team team;
+  void* operand;  // operand_bytes(rows, the longest k of a product), a member's own
 };
 
 // The longest vector of any ISA, in floats.
@@ -49,6 +51,8 @@ inline constexpr std::int64_t kRnnMaxLanes = 16;
 constexpr std::int64_t padded_units(std::int64_t units) {
   return (units + kRnnMaxLanes - 1) / kRnnMaxLanes * kRnnMaxLanes;
 }
+// Where the packing of panels may be cut: the steps of a tile of bfloat16.
+inline constexpr std::int64_t kRnnPackRows = 32;
 // Scratch of a block, in elements, for every kernel below.
 constexpr std::int64_t rnn_scratch(std::int64_t rows, std::int64_t units) { return 3 * rows * padded_units(units); }
 
@@ -57,9 +61,9 @@ constexpr std::int64_t rnn_scratch(std::int64_t rows, std::int64_t units) { retu
 template <class T>
 struct LstmBlock {
   Walk walk;
-  const T* recurrent;  // packed (units, 4 units)
-  const T* bias;       // (4 units,) or nullptr
-  const T *h0, *c0;    // (rows, units)
+  const void* recurrent;  // packed (units, 4 units)
+  const T* bias;          // (4 units,) or nullptr
+  const T *h0, *c0;       // (rows, units)
   Series<T> gates, y, cells;
   T *h, *c;  // (rows, units): the last states
   T* scratch;
@@ -69,7 +73,7 @@ struct LstmBlock {
 template <class T>
 struct LstmGradBlock {
   Walk walk;
-  const T* recurrent;  // packed (4 units, units), the recurrent kernel transposed
+  const void* recurrent;  // packed (4 units, units), the recurrent kernel transposed
   const T* c0;
   Series<const T> gates, cells, dy;
   Series<T> dgates;
@@ -85,9 +89,9 @@ template <class T>
 struct GruBlock {
   Walk walk;
   bool reset_after;
-  const T* recurrent;  // packed (units, 3 units), or the first 2 units of it if not reset_after
-  const T* candidate;  // packed (units, units) of g if not reset_after
-  const T* bias;       // (2, 3 units) if reset_after, else (3 units,); or nullptr
+  const void* recurrent;  // packed (units, 3 units), or the first 2 units of it if not reset_after
+  const void* candidate;  // packed (units, units) of g if not reset_after
+  const T* bias;          // (2, 3 units) if reset_after, else (3 units,); or nullptr
   const T* h0;
   Series<T> gates, y, inner;
   T* h;
@@ -99,8 +103,8 @@ template <class T>
 struct GruGradBlock {
   Walk walk;
   bool reset_after;
-  const T* recurrent;  // packed (3 units, units), or (2 units, units) if not reset_after
-  const T* candidate;  // packed (units, units) if not reset_after
+  const void* recurrent;  // packed (3 units, units), or (2 units, units) if not reset_after
+  const void* candidate;  // packed (units, units) if not reset_after
   const T* h0;
   Series<const T> gates, inner, y, dy;
   Series<T> dgates, drecurrent;
@@ -113,7 +117,7 @@ template <class T>
 struct SimpleRnnBlock {
   Walk walk;
   kernels::Activation activation;
-  const T* recurrent;  // packed (units, units)
+  const void* recurrent;  // packed (units, units)
   const T* bias;
   const T* h0;
   Series<const T> projected;
@@ -126,7 +130,7 @@ template <class T>
 struct SimpleRnnGradBlock {
   Walk walk;
   kernels::Activation activation;
-  const T* recurrent;  // packed, transposed
+  const void* recurrent;  // packed, transposed
   Series<const T> y, dy;
   Series<T> dz;
   T* dh;
@@ -135,8 +139,10 @@ struct SimpleRnnGradBlock {
 
 template <class T>
 struct RnnFunctions {
-  // Rows [k0, k1) of the panels.
-  void (*pack)(const RecurrentMatrix<T>& matrix, T* to, std::int64_t k0, std::int64_t k1);
+  std::size_t (*packed_bytes)(std::int64_t k, std::int64_t units, int gates);
+  // Rows [k0, k1) of the panels; k0 is a multiple of kRnnPackRows.
+  void (*pack)(const RecurrentMatrix<T>& matrix, void* to, std::int64_t k0, std::int64_t k1);
+  std::size_t (*operand_bytes)(std::int64_t rows, std::int64_t k);
   void (*lstm)(const LstmBlock<T>& block);
   void (*lstm_grad)(const LstmGradBlock<T>& block);
   void (*gru)(const GruBlock<T>& block);
@@ -145,11 +151,12 @@ struct RnnFunctions {
   void (*simple_grad)(const SimpleRnnGradBlock<T>& block);
 };
 
+// An ISA has the arithmetics that it adds to those below it: of avx512_bf16 and amx all else is empty.
 struct RnnKernels {
-  RnnFunctions<float> f32;
+  RnnFunctions<float> f32[kernels::kArithmeticCount];
   RnnFunctions<double> f64;
 };
 
 }  // namespace kcore
 
-KCORE_KERNELS(RnnKernels, rnn)
+KCORE_PRODUCT_KERNELS(RnnKernels, rnn)

@@ -1,7 +1,7 @@
 // SimpleRNN: h = activation(x W + h R + bias).
 #pragma once
 
-#include "kernels/rnn/tile.h"
+#include "kernels/rnn/steps.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
@@ -25,7 +25,7 @@ KCORE_INLINE void simple_cell(Activation activation, T* h) {
   }
 }
 
-template <class T>
+template <class Step, class T = typename Step::Value>
 void simple(const SimpleRnnBlock<T>& b) {
   const Walk& walk = b.walk;
   const std::int64_t units = walk.units, padded = padded_units(units);
@@ -34,7 +34,7 @@ void simple(const SimpleRnnBlock<T>& b) {
   walk.team.wait();
   for (std::int64_t step = 0; step < walk.steps; ++step) {
     for_step(
-        walk, static_cast<const T*>(h_prev), padded, Panels<T>{b.recurrent, units, units, 1},
+        walk, h_prev, padded, Panels<Step>{b.recurrent, units, units, 1},
         [&](std::int64_t row, std::int64_t unit) { prefetch(b.projected.at(row, step) + unit, 1, 0); },
         [&](const StepResult<T>& t) {
           for (int r = 0; r < t.rows; ++r) {
@@ -70,11 +70,11 @@ KCORE_INLINE T slope_at(Activation activation, T h) {
   return T(1);
 }
 
-template <class T>
+template <class Step, class T = typename Step::Value>
 void simple_grad(const SimpleRnnGradBlock<T>& b) {
   const Walk& walk = b.walk;
   const std::int64_t units = walk.units, padded = padded_units(units);
-  const Panels<T> recurrent{b.recurrent, units, units, 1};
+  const Panels<Step> recurrent{b.recurrent, units, units, 1};
   T* const carried = b.scratch;  // of the last h and through masked steps
   load_state(walk, b.dh, carried);
   walk.team.wait();
@@ -104,7 +104,7 @@ void simple_grad(const SimpleRnnGradBlock<T>& b) {
           }
         });
   }
-  finish_grad(walk, static_cast<const T*>(b.dz.at(0, 0)), b.dz.row, recurrent, carried, b.dh);
+  finish_grad<Step, T>(walk, b.dz.at(0, 0), b.dz.row, recurrent, carried, b.dh);
 }
 
 }  // namespace
