@@ -6,6 +6,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,21 @@ def caches() -> dict[str, int]:
         if kind != "Instruction":
             found[f"L{level}"] = int(size.rstrip("K"))
     return found
+
+
+def seconds_of_others() -> float:
+    """Seconds of CPU time that went to others so far, on the CPUs that this process may use; 0 where nobody tells."""
+    try:
+        lines = Path("/proc/stat").read_text().splitlines()
+    except OSError:
+        return 0.0
+    busy, mine = 0.0, {f"cpu{i}" for i in os.sched_getaffinity(0)}
+    for line in lines:
+        name, *ticks = line.split()
+        if name in mine:
+            user, nice, system, _idle, _waiting, irq, softirq, steal = map(int, ticks[:8])
+            busy += user + nice + system + irq + softirq + steal
+    return busy / os.sysconf("SC_CLK_TCK") - time.process_time()
 
 
 def describe(threads: int) -> dict[str, Any]:

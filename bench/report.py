@@ -17,6 +17,8 @@ from timing import geometric_mean
 
 # What the least time of a row follows from: see Roofline.floor.
 BOUNDS = ("arithmetic", "memory", "cache", "call")
+# A row is disturbed if others had more than this share of a CPU while it was measured.
+DISTURBED = 0.25
 COLUMNS = ("op", "shapes", "kcore ms", "PyTorch ms", "kcore", "PyTorch", "of roofline", "ratio")
 
 
@@ -101,11 +103,13 @@ def caption(run: dict[str, Any]) -> str:
     sizes = ", ".join(f"{name} {size} KB" for name, size in m["caches"].items())
     versions = ", ".join(f"{package} {version}" for package, version in m["versions"].items())
     settings = "".join(f", {k}={v}" for k, v in m["settings"].items())
+    disturbed = sum(row.get("disturbed", 0) >= DISTURBED for row in run["rows"])
+    noise = f"; {disturbed} rows while others used the CPUs" if disturbed else ""
     rounds = min((t["rounds"] for row in run["rows"] for t in row["times"].values()), default=0)
     return (
         f"{m['cpu']} ({m['instructions']}; {sizes}), {m['threads']} threads, kernels for {m['isa']}; {versions}, "
         f"Python {m['python']}{settings}{limits}; {run['seconds']:g} s for each side of a row, "
-        f"at least {rounds} rounds. {m['date'][:10]}."
+        f"at least {rounds} rounds{noise}. {m['date'][:10]}."
     )
 
 

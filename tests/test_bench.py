@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ sys.path.insert(0, str(BENCH))
 
 from calls import prepare, trace  # noqa: E402
 from inputs import attributes, inputs_of  # noqa: E402
+from machine import seconds_of_others  # noqa: E402
 from publish import publish  # noqa: E402
 from rows import Row, parse, read  # noqa: E402
 
@@ -72,6 +74,19 @@ def test_work():
     assert prepare(gradient).work() == (0, 1200)
     (table,) = parse("take 1000x4 6 axis=0")
     assert prepare(table).work() == (0, 4 * 6 + 2 * 4 * 6 * 4)
+
+
+def test_others_on_the_cpus_are_noticed():
+    others = seconds_of_others()
+    spinning = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        start = time.perf_counter()
+        while time.perf_counter() - start < 1.0:
+            pass  # the CPU time of this process is not that of others
+        assert seconds_of_others() - others > 0.25
+    finally:
+        spinning.kill()
+        spinning.wait()
 
 
 def test_every_op_is_timed():
