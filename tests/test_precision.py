@@ -116,6 +116,20 @@ def test_inf_and_nan_go_where_ieee_sends_them(special, isa, precision):
                 )
 
 
+@pytest.mark.parametrize("special", [np.inf, np.nan])
+def test_inf_and_nan_change_nothing_beside_them(special, isa, precision):
+    # Rows that share a panel differ with the number of threads, and results must not.
+    a, b = normal(96, 80), normal(80, 96)  # which fill tiles
+    y, x = matmul(a, b), a.copy()
+    x[3, 40] = x[33, 5] = special
+    finite = np.delete(np.arange(96), [3, 33])
+    np.testing.assert_array_equal(matmul(x, b)[finite], y[finite])
+    x = b.copy()
+    x[40, 20] = x[7, 69] = special
+    finite = np.delete(np.arange(96), [20, 69])
+    np.testing.assert_array_equal(matmul(a, x)[:, finite], y[:, finite])
+
+
 def test_largest_finite_values_do_not_become_inf(isa, precision):
     # The sum of two parts may be above what they were taken from, and the largest float32 is next to Inf.
     largest = np.float32(np.finfo("float32").max * (1 - LOST[precision]))

@@ -5,9 +5,9 @@
 // in two chains before it meets C, so that even 32 steps have fewer roundings, 16 + 1 + 6 + these two, than a chain of
 // fused multiply-adds.
 //
-// Packed: for each 32 steps of K a block of Parts x 2 tiles and a line that says whether a value in it is Inf or NaN.
-// Those have no parts (Inf times the zero that is left of the other operand would be NaN): panels with such a block are
-// multiplied in float32, which the parts add up to.
+// Packed: for each 32 steps of K a block of Parts x 2 tiles and a line that says in which rows or columns is Inf or
+// NaN. Those have no parts (Inf times the zero that is left of the other operand would be NaN): what such rows and
+// columns give is multiplied in float32, which the parts add up to.
 #pragma once
 
 #include "kernels/gemm/amx.h"
@@ -48,13 +48,13 @@ struct AmxTile {
                        std::int64_t n, bool add) {
     const std::int64_t blocks = (count + kSteps - 1) / kSteps;
     alignas(64) float sum[kRows][kColumns];
-    if (any_special(a, blocks) || any_special(b, blocks)) {
-      multiply_special(blocks, a, rows, b, columns, sum);
-    } else if (rows <= kTileSide) {
+    if (rows <= kTileSide) {
       columns <= kTileSide ? multiply_tiles<1, 1>(blocks, a, b, sum) : multiply_tiles<1, 2>(blocks, a, b, sum);
     } else {
       columns <= kTileSide ? multiply_tiles<2, 1>(blocks, a, b, sum) : multiply_tiles<2, 2>(blocks, a, b, sum);
     }
+    const std::uint32_t special_a = special(a, blocks), special_b = special(b, blocks);
+    if (special_a | special_b) multiply_special(blocks, a, rows, special_a, b, columns, special_b, sum);
     for (int r = 0; r < rows; ++r) {
       float* const y = c[r] + n;
       if (columns == kColumns) {
@@ -82,7 +82,7 @@ struct AmxTile {
         for (std::int64_t k = 0; k < used; ++k) {
           x[k] = (Float16)((Word16)(*reinterpret_cast<const Float16*>(steps + (k0 + k) * stride + side * kTileSide)) &
                            inside);
-          special |= not_finite(x[k]);
+          special |= not_finite(x[k]) & (1u << side);
         }
         for (int part = 0; part < Parts; ++part) {
           Word16 rows[kTileSide];
@@ -103,14 +103,17 @@ struct AmxTile {
   static char* tile(char* block, int part, int side) { return block + (part * 2 + side) * kTileBytes; }
   static const char* tile(const char* block, int part, int side) { return block + (part * 2 + side) * kTileBytes; }
 
-  static bool any_special(const void* panel, std::int64_t blocks) {
+  // A bit for each row of A, or column of B, that has Inf or NaN somewhere.
+  static std::uint32_t special(const void* panel, std::int64_t blocks) {
+    if (Parts == 1) return 0;  // which are products of bfloat16 as they come
     Word16 special = {};
     for (std::int64_t i = 0; i < blocks; ++i)
       special |= *reinterpret_cast<const Word16*>(static_cast<const char*>(panel) +
                                                   static_cast<std::size_t>(i + 1) * kBlock - 64);
-    std::uint32_t any = 0;
-    for (int lane = 0; lane < kTileSide; ++lane) any |= special[lane];
-    return Parts > 1 && any;
+    std::uint32_t bits = 0;
+    for (int lane = 0; lane < kTileSide; ++lane)
+      bits |= (special[lane] & 1) << lane | (special[lane] >> 1) << (lane + kTileSide);
+    return bits;
   }
 
   // All of C += the product of one part of A with one of B. Tiles 0 to 3 hold C, 4 and 5 A, 6 and 7 B; each is loaded
@@ -175,20 +178,26 @@ struct AmxTile {
     return x;
   }
 
-  static void multiply_special(std::int64_t blocks, const void* packed_a, int rows, const void* packed_b, int columns,
+  // The elements of C in a row of A or a column of B that has Inf or NaN; the others are what the tiles gave, whatever
+  // they share a panel with.
+  static void multiply_special(std::int64_t blocks, const void* packed_a, int rows, std::uint32_t special_a,
+                               const void* packed_b, int columns, std::uint32_t special_b,
                                float (&sum)[kRows][kColumns]) {
     const char *a = static_cast<const char*>(packed_a), *b = static_cast<const char*>(packed_b);
-    for (int r = 0; r < rows; ++r)
-      for (int j = 0; j < columns; ++j) sum[r][j] = 0;
+    float whole[kRows][kColumns] = {};
     for (; blocks > 0; --blocks, a += kBlock, b += kBlock)
       for (int k = 0; k < kSteps; ++k) {
         float row_of_b[kColumns];
         for (int j = 0; j < columns; ++j) row_of_b[j] = element<false>(b, j, k);
         for (int r = 0; r < rows; ++r) {
+          if (!special_b && !(special_a >> r & 1)) continue;
           const float x = element<true>(a, r, k);
-          for (int j = 0; j < columns; ++j) sum[r][j] += x * row_of_b[j];
+          for (int j = 0; j < columns; ++j) whole[r][j] += x * row_of_b[j];
         }
       }
+    for (int r = 0; r < rows; ++r)
+      for (int j = 0; j < columns; ++j)
+        if ((special_a >> r | special_b >> j) & 1) sum[r][j] = whole[r][j];
   }
 };
 
