@@ -34,8 +34,8 @@ void run_widened(const OpDef& def, const void* attrs, const Views& inputs, const
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (x.views[i].data != inputs[i].data) convert(inputs[i], x.views[i]);
   Run c(def, x.views, y.views);
-  // Inputs that were bfloat16 lose nothing. What recurrences make on the way and multiply, the gradients of their
-  // gates, is rounded to bfloat16 by kernels of such products: less than the rounding of the states they start from.
+  // Inputs that were bfloat16 lose nothing. What recurrences make on the way and multiply, their states and the
+  // gradients of their gates, is rounded to bfloat16 by kernels of such products, as in a step that stores bfloat16.
   c.allow(Precision::medium);
   def.run(attrs, c);
   for (std::size_t i = 0; i < outputs.size(); ++i)
