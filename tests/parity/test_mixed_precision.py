@@ -29,7 +29,8 @@ def mixed():
 def roundings(case: Case) -> int:
     """How many roundings outputs may differ by: at least one and a half times what was seen with other seeds.
 
-    Those of max pooling have no ties in bfloat16, of which either side may take another. Keras rounds gates and states at every step; here a recurrence runs in float32 and is rounded at the end.
+    Keras rounds gates and states at every step; here a recurrence runs in float32 and is rounded at the end. The data of
+    max pooling has no ties in bfloat16, of which the two sides may take different ones.
     """
     return 16 if isinstance(case.make(keras.layers), (keras.layers.RNN, keras.layers.Bidirectional)) else 6
 
