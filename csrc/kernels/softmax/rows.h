@@ -7,49 +7,33 @@
 namespace kcore::kernels::KCORE_ISA {
 namespace {
 
-// exp of lanes or of one value, all at most 0 (or NaN).
-template <class T>
-KCORE_INLINE T exp_below(T x) {
-  return exp_of_negative(x);
+// f of each lane, or of one value.
+template <class T, class F>
+KCORE_INLINE T each(T x, const F& f) {
+  return f(x);
 }
-template <class T>
-KCORE_INLINE Lanes<T> exp_below(Lanes<T> x) {
+template <class T, class F>
+KCORE_INLINE Lanes<T> each(Lanes<T> x, const F& f) {
   T lanes[kLaneCount<T>];
   __builtin_memcpy(lanes, &x, sizeof x);
 #pragma omp simd
-  for (int l = 0; l < kLaneCount<T>; ++l) lanes[l] = exp_of_negative(lanes[l]);
+  for (int l = 0; l < kLaneCount<T>; ++l) lanes[l] = f(lanes[l]);
   __builtin_memcpy(&x, lanes, sizeof x);
   return x;
 }
 
-// exp of lanes or of one value.
-template <class T>
-KCORE_INLINE T exp_each(T x) {
-  return exp_of(x);
+// Of lanes or of one value: exp of what is at most 0 (or NaN), exp, log.
+template <class T, class V>
+KCORE_INLINE V exp_below(V x) {
+  return each<T>(x, [](T v) { return exp_of_negative(v); });
 }
-template <class T>
-KCORE_INLINE Lanes<T> exp_each(Lanes<T> x) {
-  T lanes[kLaneCount<T>];
-  __builtin_memcpy(lanes, &x, sizeof x);
-#pragma omp simd
-  for (int l = 0; l < kLaneCount<T>; ++l) lanes[l] = exp_of(lanes[l]);
-  __builtin_memcpy(&x, lanes, sizeof x);
-  return x;
+template <class T, class V>
+KCORE_INLINE V exp_each(V x) {
+  return each<T>(x, [](T v) { return exp_of(v); });
 }
-
-// log of lanes or of one value.
-template <class T>
-KCORE_INLINE T log_each(T x) {
-  return log_of(x);
-}
-template <class T>
-KCORE_INLINE Lanes<T> log_each(Lanes<T> x) {
-  T lanes[kLaneCount<T>];
-  __builtin_memcpy(lanes, &x, sizeof x);
-#pragma omp simd
-  for (int l = 0; l < kLaneCount<T>; ++l) lanes[l] = log_of(lanes[l]);
-  __builtin_memcpy(&x, lanes, sizeof x);
-  return x;
+template <class T, class V>
+KCORE_INLINE V log_each(V x) {
+  return each<T>(x, [](T v) { return log_of(v); });
 }
 
 // The largest element, NaNs left out.
