@@ -1,6 +1,9 @@
 // The cut of a product into blocks.
 #include "ops/gemm.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/log.h"
 
 namespace kcore::ops {
@@ -15,6 +18,10 @@ constexpr std::int64_t kPartSpans = 4;
 constexpr double kPartGrain = 1 << 20, kGrain = 1 << 18;
 // Elements of a matrix that a core reads, and multiplies with a vector, in about ten microseconds.
 constexpr std::int64_t kVectorGrain = 1 << 16;
+// Multiply-adds in the time that packing an element takes.
+constexpr double kPacking = 16;
+// Of so many blocks for each thread, one more or less does not matter.
+constexpr std::int64_t kManyTurns = 8;
 // From here on (about ten milliseconds) a thread that is late costs more than packing for more blocks.
 constexpr double kLarge = 1u << 31;
 
@@ -65,10 +72,39 @@ GemmPlan::GemmPlan(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t 
   count_m = divide_up(m, kernels::kGemmMaxM);
   count_n = divide_up(n, kernels::gemm_max_n());
   if (num_threads() > 1) cut_sides(num_threads() * (work > kLarge ? 2 : 1), kGrain, 32, 64);
-  block_m = divide_up(m, count_m);
-  block_n = divide_up(divide_up(n, count_n), 64) * 64;  // whole micro-tiles
+  const std::int64_t threads = num_threads(), least_m = count_m, least_n = count_n;
+  cut(least_m, least_n);
+  if (threads == 1 || work <= 2 * kGrain || copies * blocks_per_copy() > kManyTurns * threads) return;
+  // Three blocks would leave one of two threads waiting for the other.
+  const std::int64_t more_m = divide_up(least_m, threads) * threads, more_n = divide_up(least_n, threads) * threads;
+  GemmPlan best = *this;
+  for (const auto& [i, j] : {std::pair{more_m, least_n}, {least_m, more_n}}) {
+    cut(i, j);
+    if (block_m >= 16 && longest_turn(threads) < 0.97 * best.longest_turn(threads)) best = *this;
+  }
+  *this = best;
+}
+
+void GemmPlan::cut(std::int64_t parts_m, std::int64_t parts_n) {
+  block_m = divide_up(m, parts_m);
+  block_n = divide_up(divide_up(n, parts_n), 64) * 64;  // whole micro-tiles
   count_m = divide_up(m, block_m);
   count_n = divide_up(n, block_n);
+}
+
+double GemmPlan::longest_turn(std::int64_t threads) const {
+  const std::int64_t blocks = copies * blocks_per_copy();
+  double longest = 0;
+  for (std::int64_t t = 0; t < threads; ++t) {
+    double turn = 0;
+    for (std::int64_t i = t * blocks / threads; i < (t + 1) * blocks / threads; ++i) {
+      const kernels::GemmRange r = range(i % blocks_per_copy());
+      const auto rows = static_cast<double>(r.m1 - r.m0), columns = static_cast<double>(r.n1 - r.n0);
+      turn += (rows * columns + kPacking * (rows + columns)) * static_cast<double>(r.k1 - r.k0);
+    }
+    longest = std::max(longest, turn);
+  }
+  return longest;
 }
 
 void GemmPlan::round_rows(std::int64_t rows) {

@@ -58,6 +58,11 @@ struct GemmPlan {
   kernels::GemmRange range(std::int64_t block) const;
   // Blocks that make a thread's turn worth its start.
   std::int64_t grain() const;
+
+ private:
+  void cut(std::int64_t parts_m, std::int64_t parts_n);
+  // Multiply-adds, and packing as if it were such, of the thread that has most, each with a span of the blocks.
+  double longest_turn(std::int64_t threads) const;
 };
 
 // How a matrix (length x k) times a vector is cut, for each of `batch`. Where the matrix lies transposed in memory, K
