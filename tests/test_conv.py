@@ -161,3 +161,12 @@ def test_wrong_ranks_and_dtypes(op, count):
                 apply(op, inputs, attrs)
             except (ValueError, TypeError) as error:
                 assert f"[{op}]" in str(error)
+
+
+def test_pairs_of_positions_end_with_their_row(isa):
+    """Rows of an odd number of positions: the second of the last pair is none, whatever its pixel holds."""
+    x, dy = np.ones((1, 4, 13, 6), "float32"), np.ones((1, 2, 11, 20), "float32")
+    x[:, :, 12] = np.inf  # which the last tap alone sees
+    x, dy = (convert_to_tensor(v, dtype="bfloat16") for v in (x, dy))
+    dkernel = np.asarray(apply("conv_kernel_grad", (x, dy), {"kernel_shape": [3, 3]})).astype("float32")
+    assert (dkernel[:, :2] == 22).all() and np.isposinf(dkernel[:, 2]).all()

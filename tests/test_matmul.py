@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kcore import ops
-from kcore.autograd import GradientTape, convert_to_tensor
+from kcore.autograd import GradientTape, apply, convert_to_tensor
 
 
 def normal(*shape):
@@ -126,6 +126,10 @@ def test_inf_and_nan_propagate():
     x[0, 5], x[1, 6] = np.inf, np.nan
     y = np.asarray(ops.matmul(x, np.ones((40, 2), "float32")))
     assert np.isposinf(y[0]).all() and np.isnan(y[1]).all() and (y[2] == 40).all()
+    x, ones, bias = (convert_to_tensor(v) for v in (x, np.ones((40, 2), "float32"), np.ones(2, "float32")))
+    for inputs in ((x, ones), (x, ones, bias)):  # relu does not make zero of NaN
+        y = np.asarray(apply("matmul", inputs, {"activation": "relu"}))
+        assert np.isposinf(y[0]).all() and np.isnan(y[1]).all() and np.isfinite(y[2]).all()
 
 
 @pytest.mark.parametrize(

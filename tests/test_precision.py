@@ -43,6 +43,7 @@ VALUES = {
     "close to the largest": (np.full((M, K), np.finfo("f4").max / 4), np.eye(K, N) + np.eye(K, N, 1) * -1e-3),
     "short": (normal(M, 32), normal(32, N)),
     "long": (normal(17, 5000), normal(5000, 33)),
+    "edge of a tile": (normal(96, 64), normal(64, 81)),
 }
 
 
@@ -93,11 +94,11 @@ def test_error_is_not_above_that_of_blas(n, isa, precision):
 
 @pytest.mark.parametrize("special", [np.inf, -np.inf, np.nan])
 def test_inf_and_nan_go_where_ieee_sends_them(special, isa, precision):
-    m, k, n = 35, 40, 33
+    m, k, n = 47, 63, 45  # edges, and yet enough for tiles
     a, b = normal(m, k), normal(k, n)
     a[3, :], b[:, 5] = 0, 0  # Inf times zero is NaN
     b[:, 6] = 1.0  # the second part of a one is zero
-    for row, step in [(0, 0), (3, 31), (15, 32), (16, 1), (31, 39), (34, 17)]:
+    for row, step in [(0, 0), (3, 31), (15, 32), (16, 1), (31, 39), (34, 17), (46, 62)]:
         for other in (None, (row, (step + 9) % k)):  # a second one in the same sum
             x = a.copy()
             x[row, step] = special
@@ -128,6 +129,24 @@ def test_inf_and_nan_change_nothing_beside_them(special, isa, precision):
     x[40, 20] = x[7, 69] = special
     finite = np.delete(np.arange(96), [20, 69])
     np.testing.assert_array_equal(matmul(a, x)[:, finite], y[:, finite])
+
+
+@pytest.mark.parametrize("operand", [0, 1])
+def test_nothing_is_left_of_nan_beyond_an_odd_sum(operand, isa, precision):
+    """Products of pairs fill an odd sum up; with zeros, not with what a buffer held of the span before."""
+    a, b = np.full((64, 257), np.nan), normal(257, 96)
+    a[0] = normal(257)
+    y = matmul(a, b) if operand == 0 else matmul(b.T, a.T).T
+    assert np.isfinite(y[0]).all() and np.isnan(y[1:]).all()
+
+
+@pytest.mark.parametrize("precision", ["medium"], indirect=True)
+def test_medium_rounds_to_nearest_even(isa, precision):
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    x = (1 + np.arange(64 * 64).reshape(64, 64) * 2.0**-9).astype("float32")  # a quarter are ties
+    want = x.astype(bfloat16).astype("float32") if "bf16" in _core.select_gemm(isa, precision, True, 64, 64, 64) else x
+    np.testing.assert_array_equal(matmul(x, np.eye(64)), want)
+    np.testing.assert_array_equal(matmul(np.eye(64), x), want)
 
 
 def test_largest_finite_values_do_not_become_inf(isa, precision):
@@ -268,7 +287,14 @@ def test_who_multiplies():
     assert name("amx", m=4) == "avx512_fma_in_place"
     assert name("amx", "medium", m=4) == "amx_bf16"
     assert name("amx", "medium", m=2, n=17, k=3) == "avx512_fma_in_place"
-    assert name("amx", k=8) == "avx512_fma"
+    assert name("amx", k=8) == name("amx", k=16) == "avx512_fma"
+    for isa, p, rows, kernel in [  # the least rows of 16 that a kernel takes
+        ("amx", "highest", 11, "amx_bf16x6"),
+        ("amx", "high", 6, "amx_bf16x3"),
+        ("amx", "medium", 2, "amx_bf16"),
+        ("avx512_bf16", "medium", 4, "avx512_bf16"),
+    ]:
+        assert (name(isa, p, m=rows), name(isa, p, m=rows - 1)) == (kernel, "avx512_fma_in_place")
     # too small to pay for packing
     for m, n in [(2, 2), (128, 64), (16, 4096), (10000, 256), (256, 512)]:
         for isa, kernel in [("avx512", "avx512_fma"), ("avx2", "avx2_fma"), ("scalar", "scalar")]:

@@ -119,6 +119,33 @@ def test_large_pointwise_convolution(isa):
         np.testing.assert_array_equal(f(images), np.concatenate([f(images[i : i + 1]) for i in range(len(images))]))
 
 
+@pytest.mark.parametrize(
+    ("shape", "size", "filters"),
+    [
+        ((4, 180, 190, 16), 1, 80),  # direct; a row is more than one and less than two of its parts
+        ((3, 160, 160, 96), 3, 16),  # direct, in several spans of K, which are added to what is there
+        ((4, 45, 45, 40), 1, 1040),  # packed
+        ((4, 40, 40, 300), 1, 1040),  # packed, in several spans of K
+    ],
+)
+def test_large_convolution_with_an_epilogue(shape, size, filters, isa):
+    if isa == "scalar" and size * size * shape[-1] > 40:
+        pytest.skip("seconds, and the same code")
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal(shape, dtype=np.float32)
+    residual = rng.standard_normal((*shape[:3], filters), dtype=np.float32)
+    kernel, bias = (rng.standard_normal(s, dtype=np.float32) for s in ((size, size, shape[-1], filters), (filters,)))
+    assert x.nbytes + residual.nbytes > 32 << 20
+    attrs = {"pads": [size // 2] * 4, "activation": "relu"}
+
+    def run(x, residual):
+        inputs = (ops.convert_to_tensor(v) for v in (x, kernel, bias, residual))
+        return np.asarray(apply("conv", tuple(inputs), attrs))
+
+    pieces = [run(x[i : i + 1], residual[i : i + 1]) for i in range(len(x))]
+    np.testing.assert_array_equal(run(x, residual), np.concatenate(pieces))
+
+
 # Optimizer, its slots (None: not used), how many 0-d tensors it takes.
 UPDATES = [
     ("sgd", [None], 1),

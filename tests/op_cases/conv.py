@@ -132,6 +132,7 @@ CASES = [
     *window("wide taps", 1, (4, 9), 17, (2, 3), 35, pads=[1, 0, 1, 1]),  # taps of more than 16 channels
     *window("one channel", 3, (6, 6), 1, (3, 3), 33, pads=[1, 1, 1, 1]),
     *window("long sum", 1, (4, 4), 70, (2, 2), 5, pads=[1, 0, 1, 0]),  # K of 280: more than a span
+    *window("padded pixels", 1, (3, 4), 256, (2, 2), 9, pads=[1, 0, 1, 0]),  # neighbours would share a set of L1
     *window("groups", 2, (5, 5), 6, (3, 3), 8, groups=2, pads=[1, 1, 1, 1], strides=[2, 1], second=True),
     *window("depthwise", 2, (6, 5), 5, (3, 3), 5, groups=5, pads=[1, 1, 1, 1], second=True),
     *window("depthwise multiplier", 1, (6, 7), 4, (3, 2), 12, groups=4, strides=[2, 1], dilations=[1, 2]),
@@ -156,7 +157,9 @@ CASES = [
     fused("direct", (2, 5, 6, 4), (3, 3), 6, "sigmoid", residual=True, groups=2, strides=[2, 1]),
     fused("direct", (2, 5, 6, 3), (3, 3), 5, "linear", bias=False, residual=True),
     fused("direct spans", (1, 4, 4, 300), (2, 2), 7, "relu"),
+    fused("direct groups", (1, 4, 5, 20), (2, 2), 18, "tanh", residual=True, groups=2),
     fused("pointwise", (2, 4, 5, 7), (1, 1), 9, "sigmoid", residual=True),
+    fused("pointwise packed groups", (1, 2, 3, 4), (1, 1), 2080, "tanh", residual=True, groups=2),
     fused("pointwise", (2, 4, 5, 6), (1, 1), 8, "tanh", residual=True, groups=2),
     fused("few filters", (2, 4, 5, 16), (3, 2), 5, "linear", residual=True, second=True),
     fused("pairs", (2, 5, 6, 8), (3, 3), 40, "tanh", residual=True),

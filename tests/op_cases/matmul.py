@@ -118,12 +118,17 @@ CASES = [
     product(21, 300, 1, **_big),
     product(3, 5, 1, batch_a=(2,), batch_b=(4, 1), **_big),
     product(1, 5, 3, batch_a=(2,), batch_b=(4, 1), **_big),
+    # vectors: several spans of K, more columns than are summed at a time, K cut into parts of which the last is shorter
+    product(1, 300, 21, **_forward_only),
+    product(1, 9, 2500, **_forward_only),
+    product(1, 1001, 300, **_forward_only),
     # several spans of K; K cut into parts; several blocks of C
     product(9, 600, 40, **_forward_only),
     product(6, 9000, 7, ta=True, **_forward_only),
     product(530, 20, 70, **_forward_only),
     product(40, 20, 560, tb=True, **_forward_only),
     product(140, 300, 200, **_forward_only),
+    product(40, 600, 40, ta=True, tb=True, **_forward_only),
     # empty sums and empty results
     product(3, 0, 4),
     product(0, 3, 4, **_big),
@@ -134,6 +139,7 @@ CASES = [
     fused(3, 4, 5, "relu", residual=True, batch=(2, 2), ta=True, **_big),
     fused(15, 300, 35, "relu", residual=True, **_forward_only),
     fused(6, 9000, 7, "relu", residual=True, **_forward_only),
+    fused(1100, 5, 6, "relu", residual=True, **_forward_only),  # rows of several blocks
     fused(1, 9, 70, "relu", residual=True, **_big),
     fused(70, 9, 1, "tanh", residual=True, **_big),
     fused(3, 0, 4, "relu", **_forward_only),
@@ -153,6 +159,14 @@ CASES = [
     product(3, 4, 5, batch_a=(3, 1), batch_b=(4,), tb=True),
     product(3, 4, 5, batch_a=(2, 3, 1), batch_b=(3, 2), ta=True, **_big),
     Case("matmul", [integers(-99, 99, 5, 7), integers(-99, 99, 7, 3)], matmul, grad=False, name="int32"),
+    Case(
+        "matmul",
+        [integers(-99, 99, 7, 5), integers(-99, 99, 7, 3)],
+        matmul,
+        attrs={"transpose_a": True},
+        grad=False,
+        name="int32 T",
+    ),
     Case(
         "matmul",
         [integers(-99, 99, 2, 5, 7, dtype="int64"), integers(-99, 99, 3, 7, dtype="int64")],
