@@ -111,8 +111,10 @@ def prepare(row: Row, symbolic: bool = False) -> Call:
         xs = [None if x is None else convert_to_tensor(x) for x in given]
     wanted = _wanted(row, xs)
     if row.what == "y":
-        shown = [i for i, name in enumerate(_core.op_schemas()[row.op][1]) if not name.endswith("_cache")]
-        return Call(row, given, attrs, None, wanted, lambda: apply(row.op, xs, attrs), shown)
+        _, outputs, kinds = _core.op_schemas()[row.op]
+        shown = [i for i, name in enumerate(outputs) if not name.endswith("_cache")]
+        own = {**attrs, "caches": False} if "caches" in dict(kinds) else attrs  # no tape asks for a gradient
+        return Call(row, given, attrs, None, wanted, lambda: apply(row.op, xs, own), shown)
     ys = apply(row.op, xs, attrs)
     ys = ys if isinstance(ys, tuple) else (ys,)
     if symbolic:

@@ -53,16 +53,21 @@ def test_pool(pads):
     """Images of a large batch, and those alone."""
     attrs = {**POOL, "pads": [pads] * 4}
     x = np.random.default_rng(0).standard_normal((40, 64, 64, 64), dtype="float32")
-    outputs = {op: run(op, [x], attrs)[0] for op in ("max_pool", "average_pool")}
-    dy = np.random.default_rng(1).standard_normal(outputs["max_pool"].shape, dtype="float32")
-    outputs["max_pool_grad"] = run("max_pool_grad", [dy, x], attrs)[0]
-    outputs["average_pool_grad"] = run("average_pool_grad", [dy], {**attrs, "size": [64, 64]})[0]
+    y, positions = run("max_pool", [x], attrs)
+    np.testing.assert_array_equal(y, run("max_pool", [x], {**attrs, "caches": False})[0])
+    dy = np.random.default_rng(1).standard_normal(y.shape, dtype="float32")
+    (average,) = run("average_pool", [x], attrs)
+    attrs_grad = {**attrs, "size": [64, 64]}
+    (dx,) = run("max_pool_grad", [dy, positions], attrs_grad)
+    (average_dx,) = run("average_pool_grad", [dy], attrs_grad)
     for i in (0, 17, 39):
-        a, b = x[i : i + 1], dy[i : i + 1]
-        for op, inputs in (("max_pool", [a]), ("average_pool", [a]), ("max_pool_grad", [b, a])):
-            np.testing.assert_array_equal(outputs[op][i], run(op, inputs, attrs)[0][0])
-        alone = run("average_pool_grad", [b], {**attrs, "size": [64, 64]})[0][0]
-        np.testing.assert_array_equal(outputs["average_pool_grad"][i], alone)
+        one = slice(i, i + 1)
+        y_alone, positions_alone = run("max_pool", [x[one]], attrs)
+        np.testing.assert_array_equal(y[one], y_alone)
+        np.testing.assert_array_equal(positions[one], positions_alone)
+        np.testing.assert_array_equal(dx[one], run("max_pool_grad", [dy[one], positions[one]], attrs_grad)[0])
+        np.testing.assert_array_equal(average[one], run("average_pool", [x[one]], attrs)[0])
+        np.testing.assert_array_equal(average_dx[one], run("average_pool_grad", [dy[one]], attrs_grad)[0])
 
 
 def test_cross_entropy_gradients():

@@ -1,5 +1,5 @@
-// Pooling. The gradients are ops: max_pool_grad and max_pool_take are each other's transposes (both look for the
-// maxima of x), and so are average_pool and average_pool_grad.
+// Pooling. The gradients are ops: max_pool_grad and max_pool_take are each other's transposes (one adds, the other
+// reads where the forward pass found the maxima), and so are average_pool and average_pool_grad.
 #include "kernels/pool/pool.h"
 
 #include <algorithm>
@@ -80,11 +80,9 @@ void for_rows(const PoolShape& s, std::int64_t images, const Body& body) {
                   });
 }
 
-std::size_t row_size(const PoolShape& s) { return static_cast<std::size_t>(s.out[2] * s.channels); }
-
-// body(image, first output, last output, scratch): images times slabs of a gradient.
+// body(image, first output, last output): images times slabs of a gradient.
 template <class Body>
-void for_slabs(const PoolShape& s, std::int64_t images, std::size_t size, const Body& body) {
+void for_slabs(const PoolShape& s, std::int64_t images, const Body& body) {
   const int dim = s.slab_dim();
   const std::int64_t line = std::max<std::int64_t>(1, s.in[0] * s.in[1] * s.in[2] * s.channels / s.in[dim]);
   const std::int64_t grain = std::max<std::int64_t>(1, kSlab / (line * std::min(s.stride[dim], s.in[dim])));
@@ -94,8 +92,7 @@ void for_slabs(const PoolShape& s, std::int64_t images, std::size_t size, const 
   parallel_ranges(images * slabs, several, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) {
       const std::int64_t begin = i % slabs * grain, end = std::min(begin + grain, s.out[dim]);
-      void* scratch = thread_scratch((static_cast<std::size_t>(s.slab_size(begin, end)) + 2 * row_size(s)) * size);
-      body(i / slabs, begin, end, scratch);
+      body(i / slabs, begin, end);
     }
   });
 }
@@ -106,72 +103,27 @@ bool streams(const TensorSpec& a, const TensorSpec& b) {
 
 int table_index(DType dtype) { return dtype == DType::float64; }
 
+// How positions in windows are kept: bytes where these hold them all.
 template <class Op>
-void infer_forward(const Op& op, Infer& c) {
-  c.require_floating(0);
-  c.out(c.dtype(0), pooled(op, c, c.shape(0)));
+DType position_dtype(const Op& op, Infer& c) {
+  std::int64_t positions = 1;
+  for (std::int64_t window : op.window) positions = std::min(positions, std::int64_t{1} << 31) * window;
+  c.require(positions < std::int64_t{1} << 31, "expected windows of less than 2^31 positions, received ", positions);
+  return positions <= kernels::kBytePositions ? DType::uint8 : DType::int32;
 }
+int position_index(DType dtype) { return dtype == DType::int32; }
 
-template <class Op>
-void run_forward(const Op& op, const kernels::PoolRows* table, Run& c) {
-  const Shape &x = c.shape(0), &y = c.out(0).shape;
-  const PoolShape s = pool_shape(op, x, y);
-  const std::int64_t size = size_of(c.dtype(0));
+void run_forward(const PoolShape& s, kernels::PoolRows kernel, Run& c) {
+  const std::int64_t size = size_of(c.dtype(0)), of_x = image_size(c.shape(0)), of_y = image_size(c.out(0).shape);
   const bool stream = streams(c.in(0), c.out(0));
-  for_rows(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
-    table[table_index(c.dtype(0))](s, c.input<char>(0) + image * image_size(x) * size, begin, end,
-                                   c.output<char>(0) + image * image_size(y) * size, stream);
+  for_rows(s, c.shape(0)[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
+    kernel(s, c.input<char>(0) + image * of_x * size, begin, end, c.output<char>(0) + image * of_y * size, stream);
   });
 }
 
-}  // namespace
-
-void infer(const max_pool& op, Infer& c) { infer_forward(op, c); }
-void run(const max_pool& op, Run& c) { run_forward(op, kernels::pool().max, c); }
-
-void infer(const average_pool& op, Infer& c) { infer_forward(op, c); }
-void run(const average_pool& op, Run& c) { run_forward(op, kernels::pool().average, c); }
-
-void infer(const max_pool_grad& op, Infer& c) {
-  c.require_floating(0);
-  c.require_same_dtype();
-  c.require_shape(0, pooled(op, c, c.shape(1)));
-  c.out(c.in(1));
-}
-void run(const max_pool_grad& op, Run& c) {
-  const Shape &y = c.shape(0), &x = c.shape(1);
-  const PoolShape s = pool_shape(op, x, y);
-  const std::int64_t size = size_of(c.dtype(0));
-  auto kernel = kernels::pool().max_grad[table_index(c.dtype(0))];
-  const bool stream = streams(c.in(0), c.out(0));
-  for_slabs(s, x[0], static_cast<std::size_t>(size),
-            [&](std::int64_t image, std::int64_t begin, std::int64_t end, void* scratch) {
-              kernel(s, c.input<char>(0) + image * image_size(y) * size,
-                     c.input<char>(1) + image * image_size(x) * size, begin, end,
-                     c.output<char>(0) + image * image_size(x) * size, stream, scratch);
-            });
-}
-
-void infer(const max_pool_take& op, Infer& c) {
-  c.require_floating(0);
-  c.require_same_dtype();
-  c.require_shape(0, c.shape(1));
-  c.out(c.dtype(0), pooled(op, c, c.shape(1)));
-}
-void run(const max_pool_take& op, Run& c) {
-  const Shape &x = c.shape(0), &y = c.out(0).shape;
-  const PoolShape s = pool_shape(op, x, y);
-  const std::int64_t size = size_of(c.dtype(0));
-  auto kernel = kernels::pool().take[table_index(c.dtype(0))];
-  for_rows(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
-    const std::int64_t from = image * image_size(x) * size;
-    kernel(s, c.input<char>(0) + from, c.input<char>(1) + from, begin, end,
-           c.output<char>(0) + image * image_size(y) * size,
-           thread_scratch(2 * row_size(s) * static_cast<std::size_t>(size)));
-  });
-}
-
-void infer(const average_pool_grad& op, Infer& c) {
+// Checks dy and the sizes of x; returns its shape.
+template <class Op>
+Shape unpooled(const Op& op, Infer& c) {
   c.require_floating(0);
   const Shape& dy = c.shape(0);
   c.require(dy.rank() >= 3, "expected dy of 3 to 5 dimensions, received shape ", dy);
@@ -184,19 +136,90 @@ void infer(const average_pool_grad& op, Infer& c) {
   }
   x.push_back(dy.last());
   c.require_shape(0, pooled(op, c, x));
+  return x;
+}
+
+}  // namespace
+
+void infer(const max_pool& op, Infer& c) {
+  c.require_floating(0);
+  const Shape y = pooled(op, c, c.shape(0));
+  c.out(c.dtype(0), y);
+  c.out(op.caches ? position_dtype(op, c) : DType::uint8, op.caches ? y : Shape{0});
+}
+void run(const max_pool& op, Run& c) {
+  const Shape &x = c.shape(0), &y = c.out(0).shape;
+  const PoolShape s = pool_shape(op, x, y);
+  const int table = table_index(c.dtype(0));
+  if (!op.caches) return run_forward(s, kernels::pool().max[table], c);
+  const std::int64_t size = size_of(c.dtype(0)), position_size = size_of(c.out(1).dtype);
+  const bool stream = streams(c.in(0), c.out(0));
+  auto kernel = kernels::pool().find_max[table][position_index(c.out(1).dtype)];
+  for_rows(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
+    const std::int64_t to = image * image_size(y);
+    kernel(s, c.input<char>(0) + image * image_size(x) * size, begin, end, c.output<char>(0) + to * size,
+           c.output<char>(1) + to * position_size, stream);
+  });
+}
+
+void infer(const average_pool& op, Infer& c) {
+  c.require_floating(0);
+  c.out(c.dtype(0), pooled(op, c, c.shape(0)));
+}
+void run(const average_pool& op, Run& c) {
+  run_forward(pool_shape(op, c.shape(0), c.out(0).shape), kernels::pool().average[table_index(c.dtype(0))], c);
+}
+
+void infer(const max_pool_grad& op, Infer& c) {
+  const Shape x = unpooled(op, c);
+  c.require_dtype(1, position_dtype(op, c));
+  c.require_shape(1, c.shape(0));
   c.out(c.dtype(0), x);
 }
+void run(const max_pool_grad& op, Run& c) {
+  const Shape &y = c.shape(0), &x = c.out(0).shape;
+  const PoolShape s = pool_shape(op, x, y);
+  const std::int64_t size = size_of(c.dtype(0)), position_size = size_of(c.dtype(1));
+  auto kernel = kernels::pool().max_grad[table_index(c.dtype(0))][position_index(c.dtype(1))];
+  const bool stream = streams(c.in(0), c.out(0));
+  for_slabs(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
+    const std::int64_t from = image * image_size(y);
+    kernel(s, c.input<char>(0) + from * size, c.input<char>(1) + from * position_size, begin, end,
+           c.output<char>(0) + image * image_size(x) * size, stream);
+  });
+}
+
+void infer(const max_pool_take& op, Infer& c) {
+  c.require_floating(0);
+  const Shape y = pooled(op, c, c.shape(0));
+  c.require_dtype(1, position_dtype(op, c));
+  c.require_shape(1, y);
+  c.out(c.dtype(0), y);
+}
+void run(const max_pool_take& op, Run& c) {
+  const Shape &x = c.shape(0), &y = c.out(0).shape;
+  const PoolShape s = pool_shape(op, x, y);
+  const std::int64_t size = size_of(c.dtype(0)), position_size = size_of(c.dtype(1));
+  auto kernel = kernels::pool().take[table_index(c.dtype(0))][position_index(c.dtype(1))];
+  for_rows(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
+    const std::int64_t to = image * image_size(y);
+    kernel(s, c.input<char>(0) + image * image_size(x) * size, c.input<char>(1) + to * position_size, begin, end,
+           c.output<char>(0) + to * size);
+  });
+}
+
+void infer(const average_pool_grad& op, Infer& c) { c.out(c.dtype(0), unpooled(op, c)); }
 void run(const average_pool_grad& op, Run& c) {
   const Shape &y = c.shape(0), &x = c.out(0).shape;
   const PoolShape s = pool_shape(op, x, y);
   const std::int64_t size = size_of(c.dtype(0));
   auto kernel = kernels::pool().average_grad[table_index(c.dtype(0))];
   const bool stream = streams(c.in(0), c.out(0));
-  for_slabs(s, x[0], static_cast<std::size_t>(size),
-            [&](std::int64_t image, std::int64_t begin, std::int64_t end, void* scratch) {
-              kernel(s, c.input<char>(0) + image * image_size(y) * size, begin, end,
-                     c.output<char>(0) + image * image_size(x) * size, stream, scratch);
-            });
+  for_slabs(s, x[0], [&](std::int64_t image, std::int64_t begin, std::int64_t end) {
+    kernel(s, c.input<char>(0) + image * image_size(y) * size, begin, end,
+           c.output<char>(0) + image * image_size(x) * size, stream,
+           thread_scratch(static_cast<std::size_t>(s.slab_size(begin, end) * size)));
+  });
 }
 
 }  // namespace kcore::ops

@@ -35,26 +35,37 @@ def pool(function):
     return oracle
 
 
-def _maxima(x, window, strides, pads):
-    """Yields (index of y, index of x) of each window's first maximum, sample and channel included."""
+def max_pool(x, window, strides, pads, caches=True):
+    """The maxima, and which position of its window, padding counted, the first of them has."""
+    y = pool(np.max)(x, window, strides, pads)
+    positions = np.zeros(y.shape, "uint8" if np.prod(window) <= 256 else "int32")
     for index, inside in windows(x, window, strides, pads):
         part = x[(slice(None), *inside)]
+        start = [s.start - o * t + pads[2 * i] for i, (s, o, t) in enumerate(zip(inside, index, strides))]
         for n, c in itertools.product(range(x.shape[0]), range(x.shape[-1])):
-            one = part[n, ..., c]
-            at = np.unravel_index(np.argmax(one), one.shape)
-            yield (n, *index, c), (n, *(s.start + i for s, i in zip(inside, at)), c)
+            at = np.unravel_index(np.argmax(part[n, ..., c]), part.shape[1:-1])
+            positions[(n, *index, c)] = np.ravel_multi_index([a + b for a, b in zip(start, at)], window)
+    return (y, positions) if caches else (y, np.zeros(0, "uint8"))
 
 
-def max_pool_grad(dy, x, window, strides, pads):
-    dx = np.zeros_like(x)
-    for out, at in _maxima(x, window, strides, pads):
+def _maxima(positions, window, strides, pads):
+    """Yields (index of y, index of x) of each window's maximum, sample and channel included."""
+    for out in np.ndindex(positions.shape):
+        n, *index, c = out
+        at = np.unravel_index(positions[out], window)
+        yield out, (n, *(o * s - pads[2 * i] + k for i, (o, s, k) in enumerate(zip(index, strides, at))), c)
+
+
+def max_pool_grad(dy, positions, window, strides, pads, size):
+    dx = np.zeros((dy.shape[0], *size, dy.shape[-1]))
+    for out, at in _maxima(positions, window, strides, pads):
         dx[at] += dy[out]
     return dx
 
 
-def max_pool_take(v, x, window, strides, pads):
-    y = _output(x, window, strides, pads)
-    for out, at in _maxima(x, window, strides, pads):
+def max_pool_take(v, positions, window, strides, pads):
+    y = np.zeros(positions.shape)
+    for out, at in _maxima(positions, window, strides, pads):
         y[out] = v[at]
     return y
 

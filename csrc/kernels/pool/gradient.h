@@ -9,20 +9,6 @@
 namespace kcore::kernels::KCORE_ISA {
 namespace {
 
-// Positions in windows, in integers of the size of T: in memory, and a vector of them.
-template <class T>
-using Position = typename LaneTypes<T>::Mask;
-template <class T>
-using PositionOf = decltype(Position<T>{}[0] + 0);
-template <class T, class Vectors>
-KCORE_INLINE Position<T> get_positions(const PositionOf<T>* from, int v, const Vectors& at) {
-  return reinterpret_cast<Position<T>>(at.get(reinterpret_cast<const T*>(from), v));
-}
-template <class T, class Vectors>
-KCORE_INLINE void put_positions(PositionOf<T>* to, int v, const Vectors& at, Position<T> position) {
-  at.put(reinterpret_cast<T*>(to), v, reinterpret_cast<Lanes<T>>(position), false);
-}
-
 // The slab of dx that outputs [begin, end) along slab_dim() own, and the outputs whose windows reach into it. What is
 // kept for these has their order.
 struct Slab {
@@ -43,42 +29,9 @@ struct Slab {
   }
 };
 
-// What windows give: to the position of their maximum dy, or to all positions an equal share of it.
+// What windows give, to the position of their maximum or to all positions alike:
 //   term(at, local, id)   what position `id` gets from windows whose first is element `at` of y, `local` of what is
-//   kept Held                  what is read for a vector of elements, to give() it to any position fetch(to) what is
-//   read next from memory while dx is written at `to`
-template <class T>
-struct Chosen {
-  const T *dy, *x;
-  const PositionOf<T>* positions;
-  const T* dx;
-  std::int64_t ahead;  // elements from what dx gets to what is read at about the same time
-
-  struct Term {
-    const T* dy;
-    const PositionOf<T>* positions;
-    PositionOf<T> id;
-  };
-  struct Held {
-    Lanes<T> dy;
-    Position<T> position;
-  };
-  KCORE_INLINE Term term(std::int64_t at, std::int64_t local, std::int64_t id) const {
-    return {dy + at, positions + local, static_cast<PositionOf<T>>(id)};
-  }
-  template <class Vectors>
-  static KCORE_INLINE Held hold(const Term& t, std::int64_t i, const Vectors& at, int v) {
-    return {at.get(t.dy + i, v), get_positions<T>(t.positions + i, v, at)};
-  }
-  static KCORE_INLINE Lanes<T> give(const Held& held, std::int64_t id) {
-    return held.position == Position<T>{} + static_cast<PositionOf<T>>(id) ? held.dy : Lanes<T>{};
-  }
-  template <class Vectors>
-  static KCORE_INLINE Lanes<T> give(const Term& t, std::int64_t i, const Vectors& at, int v) {
-    return give(hold(t, i, at, v), t.id);
-  }
-  KCORE_INLINE void fetch(const T* to) const { __builtin_prefetch(x + (to - dx) + ahead, 0, 2); }
-};
+//   kept Held                  what is read for a vector of elements, to give() it to any position
 template <class T>
 struct Shared {
   const T* shares;
@@ -98,7 +51,6 @@ struct Shared {
   static KCORE_INLINE Lanes<T> give(const Term& t, std::int64_t i, const Vectors& at, int v) {
     return hold(t, i, at, v);
   }
-  KCORE_INLINE void fetch(const T*) const {}
 };
 
 template <class Given>
@@ -110,8 +62,7 @@ struct Terms {
 
 // `to` = the sum of the terms, or more by it unless `first`. e.step is that of `to`.
 template <class T, class Given>
-KCORE_INLINE void add_terms(const Given& given, const Terms<Given>& terms, const Elements& e, T* to, bool first,
-                            bool stream) {
+KCORE_INLINE void add_terms(const Terms<Given>& terms, const Elements& e, T* to, bool first, bool stream) {
   for (std::int64_t g = 0; g < e.groups; ++g)
     for_vectors<T>(
         e.size, [&]<class Vectors>(const Vectors& at, std::int64_t i) __attribute__((always_inline)) {
@@ -122,17 +73,14 @@ KCORE_INLINE void add_terms(const Given& given, const Terms<Given>& terms, const
           for (int t = 0; t < terms.count; ++t)
 #pragma GCC unroll 4
             for (int v = 0; v < kCount; ++v) sum[v] += Given::give(terms.term[t], g * e.size + i, at, v);
-          for (int v = 0; v < kCount; ++v) {
-            at.put(out, v, sum[v], stream);
-            if (stream) given.fetch(out + v * kLaneCount<T>);
-          }
+          for (int v = 0; v < kCount; ++v) at.put(out, v, sum[v], stream);
         });
 }
 
 // What `outputs` of one term give to `count` positions each, that follow one another: `to` gets all of them on end.
 template <class T, class Given>
-KCORE_INLINE void spread_term(const Given& given, const typename Given::Term& term, std::int64_t outputs,
-                              std::int64_t channels, std::int64_t count, T* to, bool stream) {
+KCORE_INLINE void spread_term(const typename Given::Term& term, std::int64_t outputs, std::int64_t channels,
+                              std::int64_t count, T* to, bool stream) {
   for (std::int64_t o = 0; o < outputs; ++o)
     for_vectors<T>(
         channels, [&]<class Vectors>(const Vectors& at, std::int64_t i) __attribute__((always_inline)) {
@@ -141,10 +89,7 @@ KCORE_INLINE void spread_term(const Given& given, const typename Given::Term& te
           for (int v = 0; v < kCount; ++v) held[v] = Given::hold(term, o * channels + i, at, v);
           T* out = to + o * count * channels + i;
           for (std::int64_t k = 0; k < count; ++k, out += channels)
-            for (int v = 0; v < kCount; ++v) {
-              at.put(out, v, Given::give(held[v], term.id + k), stream);
-              if (stream) given.fetch(out + v * kLaneCount<T>);
-            }
+            for (int v = 0; v < kCount; ++v) at.put(out, v, Given::give(held[v], term.id + k), stream);
         });
 }
 
@@ -192,7 +137,7 @@ struct GradientRow {
         const std::int64_t line = slab.rows_before(oa, ob);
         for (std::int64_t t = t_end - 1; t >= t_begin; --t) {
           if (terms.count == Terms<Given>::kMost) {
-            add_terms(given, terms, e, to, first, false);
+            add_terms(terms, e, to, first, false);
             first = false;
             terms.count = 0;
           }
@@ -201,7 +146,7 @@ struct GradientRow {
                                                  (line * slab.out[2].size() + o - slab.out[2].begin) * s.channels, id);
         }
       }
-    add_terms(given, terms, e, to, first, stream && first);
+    add_terms(terms, e, to, first, stream && first);
   }
 
   // Multiples of the stride, [q, q_end), that are in the slab when `phase` is added.
@@ -234,8 +179,8 @@ struct GradientRow {
     std::int64_t written = positions.begin;
     for_segments(s, begin, end, end - begin, [&](const Segment& g) {
       const std::int64_t id = (ka * s.window[1] + kb) * s.window[2] + g.span.skipped;
-      spread_term(given, given.term((line + g.first) * c, (local + g.first) * c, id), g.count, c, g.span.size(),
-                  row + g.span.begin * c, stream);
+      spread_term<T, Given>(given.term((line + g.first) * c, (local + g.first) * c, id), g.count, c, g.span.size(),
+                            row + g.span.begin * c, stream);
       written = g.span.begin + g.count * g.span.size();
     });
     for (std::int64_t i = written * c; i < positions.end * c; ++i) row[i] = T(0);

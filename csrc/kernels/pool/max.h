@@ -1,9 +1,8 @@
-// Max pooling. A NaN is larger than anything, and the first of equals counts. Gradients look for the maxima again: that
-// costs less than storing where they were.
+// Max pooling. A NaN is larger than anything, and the first of equals counts.
 #pragma once
 
 #include "kernels/pool/fold.h"
-#include "kernels/pool/gradient.h"
+#include "kernels/pool/positions.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
@@ -59,59 +58,64 @@ struct MaxFold {
 template <class T, class Vectors>
 KCORE_INLINE void find_max(const Taps<T>& taps, std::int64_t i, const Vectors& at, Lanes<T> (&best)[Vectors::kCount],
                            Position<T> (&position)[Vectors::kCount]) {
-  using P = PositionOf<T>;
-  for (int v = 0; v < Vectors::kCount; ++v) {
-    best[v] = Lanes<T>{} + MaxFold::start<T>();
-    position[v] = Position<T>{} + static_cast<P>(taps.id[0]);
-  }
-  if (!largest(taps, i, at, best)) {
-    for (int t = taps.count - 1; t >= 0; --t)
+  constexpr int kCount = Vectors::kCount;
+  const auto start = [&]() __attribute__((always_inline)) {
+    for (int v = 0; v < kCount; ++v) {
+      best[v] = Lanes<T>{} + MaxFold::start<T>();
+      position[v] = position_of<T>(taps.id[0]);
+    }
+  };
+  start();
+  Lanes<T> sum[kCount] = {};  // whether there may be a NaN, as in largest()
+  for (int t = 0; t < taps.count; ++t) {
+    const Position<T> id = position_of<T>(taps.id[t]);
 #pragma GCC unroll 4
-      for (int v = 0; v < Vectors::kCount; ++v)
-        position[v] = at.get(taps.at[t] + i, v) == best[v] ? Position<T>{} + static_cast<P>(taps.id[t]) : position[v];
-    return;
+    for (int v = 0; v < kCount; ++v) {
+      const auto value = at.get(taps.at[t] + i, v);
+      position[v] = value > best[v] ? id : position[v];
+      best[v] = value > best[v] ? value : best[v];
+      sum[v] += value;
+    }
   }
-  for (int v = 0; v < Vectors::kCount; ++v) {
-    best[v] = Lanes<T>{} + MaxFold::start<T>();
-    for (int t = 0; t < taps.count; ++t) {
+  for (int v = 1; v < kCount; ++v) sum[0] += sum[v];
+  if (!any_nan<T>(sum[0])) return;
+  start();
+  for (int t = 0; t < taps.count; ++t)
+    for (int v = 0; v < kCount; ++v) {
       const auto value = at.get(taps.at[t] + i, v);
       const auto wins = beats(value, best[v]);
       best[v] = wins ? value : best[v];
-      position[v] = wins ? Position<T>{} + static_cast<P>(taps.id[t]) : position[v];
+      position[v] = wins ? position_of<T>(taps.id[t]) : position[v];
     }
-  }
 }
 
-// positions, best = those of the taps, or what is there from earlier ones unless `first`.
-template <class T>
-KCORE_INLINE void find_taps(const Taps<T>& taps, const Elements& e, PositionOf<T>* positions, T* best, bool first,
-                            bool last) {
-  const bool single = first && last;
+// y, positions = those of the taps, or what is there from earlier ones unless `first`.
+template <class T, class P>
+KCORE_INLINE void find_taps(const Taps<T>& taps, const Elements& e, T* y, P* positions, bool first, bool stream) {
   for (std::int64_t g = 0; g < e.groups; ++g)
     for_vectors<T>(
         e.size, [&]<class Vectors>(const Vectors& at, std::int64_t i) __attribute__((always_inline)) {
           constexpr int kCount = Vectors::kCount;
           const std::int64_t to = g * e.size + i;
-          Lanes<T> most[kCount];
+          Lanes<T> best[kCount];
           Position<T> position[kCount];
-          find_max(taps, g * e.step + i, at, most, position);
+          find_max(taps, g * e.step + i, at, best, position);
           for (int v = 0; v < kCount; ++v) {
             if (!first) {
-              const auto before = at.get(best + to, v);
-              const auto wins = beats(most[v], before);
-              most[v] = wins ? most[v] : before;
-              position[v] = wins ? position[v] : get_positions<T>(positions + to, v, at);
+              const auto before = at.get(y + to, v);
+              const auto wins = beats(best[v], before);
+              best[v] = wins ? best[v] : before;
+              position[v] = wins ? position[v] : get_positions(at, positions + to, v);
             }
-            if (!single) at.put(best + to, v, most[v], false);
-            put_positions<T>(positions + to, v, at, position[v]);
+            at.put(y + to, v, best[v], stream);
+            put_positions(at, positions + to, v, position[v]);
           }
         });
 }
 
 // The same for a segment of few channels, from all rows of its windows in phases.
-template <class T>
-KCORE_INLINE void find_phases(const PoolShape& s, const Rows& rows, const Segment& g, const T* x,
-                              PositionOf<T>* positions, T* best) {
+template <class T, class P>
+KCORE_INLINE void find_phases(const PoolShape& s, const Rows& rows, const Segment& g, const T* x, T* y, P* positions) {
   constexpr int kLines = 4;
   alignas(64) T phases[kLines * kPhases];
   const std::int64_t inputs = phase_inputs(s, g.count), size = phase_size(s, inputs), c = s.channels;
@@ -128,26 +132,10 @@ KCORE_INLINE void find_phases(const PoolShape& s, const Rows& rows, const Segmen
       ++done;
       const bool full = taps.count == Taps<T>::kMost || (slot == 0 && k + 1 == s.window[2]);
       if (!full && done < all) continue;
-      find_taps(taps, Elements::together(g.count * c), positions, best, first, done == all);
+      find_taps(taps, Elements::together(g.count * c), y, positions, first, false);
       first = false;
       taps.count = 0;
     }
-  });
-}
-
-// positions = where the maxima of outputs [begin, end) of a row are; `best` is room for as many elements.
-template <class T>
-KCORE_INLINE void find_row(const PoolShape& s, std::int64_t row, std::int64_t begin, std::int64_t end, const T* x,
-                           PositionOf<T>* positions, T* best) {
-  const bool phased = in_phases(s);
-  const Rows rows = rows_of(s, row);
-  for_segments(s, begin, end, phased ? phase_outputs(s) : end - begin, [&](const Segment& g) {
-    const std::int64_t at = (g.first - begin) * s.channels;
-    if (phased && g.count > 1) return find_phases(s, rows, g, x, positions + at, best + at);
-    for_taps(
-        s, rows, g, x, [&](const Taps<T>& taps, bool first, bool last) __attribute__((always_inline)) {
-          find_taps(taps, Elements::of(s, g.count), positions + at, best + at, first, last);
-        });
   });
 }
 
@@ -156,51 +144,26 @@ void max_rows(const PoolShape& s, const void* x, std::int64_t begin, std::int64_
   fold_rows<T>(MaxFold{}, s, x, begin, end, y, stream);
 }
 
-template <class T>
-void take_rows(const PoolShape& s, const void* v_, const void* x_, std::int64_t begin, std::int64_t end, void* y_,
-               void* scratch) {
-  auto *from = static_cast<const T*>(v_), *x = static_cast<const T*>(x_);
+template <class T, class P>
+void find_rows(const PoolShape& s, const void* x_, std::int64_t begin, std::int64_t end, void* y_, void* positions_,
+               bool stream) {
+  auto* x = static_cast<const T*>(x_);
   auto* y = static_cast<T*>(y_);
-  const std::int64_t c = s.channels, n = s.out[2] * c;
-  auto* positions = static_cast<PositionOf<T>*>(scratch);
+  auto* positions = static_cast<P*>(positions_);
+  const bool phased = in_phases(s);
+  stream = stream && streamable(s, y) && s.window[0] * s.window[1] * s.window[2] <= Taps<T>::kMost;
   for (std::int64_t row = begin; row < end; ++row) {
-    find_row(s, row, 0, s.out[2], x, positions, static_cast<T*>(scratch) + n);
-    for (std::int64_t i = 0; i < n; ++i) {
-      const std::int64_t at = positions[i], line = at / s.window[2];
-      const std::int64_t a = row / s.out[1] * s.stride[0] - s.before[0] + line / s.window[1];
-      const std::int64_t b = row % s.out[1] * s.stride[1] - s.before[1] + line % s.window[1];
-      const std::int64_t k = i / c * s.stride[2] - s.before[2] + at % s.window[2];
-      y[row * n + i] = from[((a * s.in[1] + b) * s.in[2] + k) * c + i % c];
-    }
+    const Rows rows = rows_of(s, row);
+    for_segments(s, 0, s.out[2], phased ? phase_outputs(s) : s.out[2], [&](const Segment& g) {
+      const std::int64_t to = (row * s.out[2] + g.first) * s.channels;
+      if (phased && g.count > 1) return find_phases(s, rows, g, x, y + to, positions + to);
+      for_taps(
+          s, rows, g, x, [&](const Taps<T>& taps, bool first, bool) __attribute__((always_inline)) {
+            find_taps(taps, Elements::of(s, g.count), y + to, positions + to, first, stream);
+          });
+    });
   }
-}
-
-template <class T>
-void max_grad(const PoolShape& s, const void* dy_, const void* x_, std::int64_t begin, std::int64_t end, void* dx,
-              bool stream, void* scratch) {
-  auto *dy = static_cast<const T*>(dy_), *x = static_cast<const T*>(x_);
-  const Slab slab(s, begin, end);
-  if (tiled(s)) {
-    const auto give = [&]<class Vectors, class Put>(const Taps<T>& taps, std::int64_t in, std::int64_t out,
-                                                    const Vectors& at, const Put& put) __attribute__((always_inline)) {
-      Lanes<T> best[Vectors::kCount];
-      Position<T> position[Vectors::kCount];
-      find_max(taps, in, at, best, position);
-      for (int v = 0; v < Vectors::kCount; ++v) best[v] = at.get(dy + out, v);
-      for (int t = 0; t < taps.count; ++t)
-        for (int v = 0; v < Vectors::kCount; ++v)
-          put(t, v, position[v] == Position<T>{} + static_cast<PositionOf<T>>(taps.id[t]) ? best[v] : Lanes<T>{});
-    };
-    return fill_tiles(s, slab, x, static_cast<T*>(dx), stream, give);
-  }
-  auto* positions = static_cast<PositionOf<T>*>(scratch);
-  T* best = static_cast<T*>(scratch) + slab.outputs() * s.channels;
-  const auto find = [&](std::int64_t row, const Span& made, std::int64_t local) {
-    find_row(s, row, made.begin, made.end, x, positions + local, best);
-  };
-  // The row of x that comes after those of the windows that end here.
-  const std::int64_t ahead = (s.in[1] > 1 ? s.window[1] : 0) * s.in[2] * s.channels;
-  gather<T>(s, slab, Chosen<T>{dy, x, positions, static_cast<T*>(dx), ahead}, static_cast<T*>(dx), stream, find);
+  if (stream) stream_end();
 }
 
 }  // namespace

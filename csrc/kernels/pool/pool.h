@@ -29,25 +29,29 @@ struct PoolShape {
 // Rows [begin, end) of the o0 * o1 rows of y.
 using PoolRows = void (*)(const PoolShape& s, const void* x, std::int64_t begin, std::int64_t end, void* y,
                           bool stream);
-// y = v at the position of the first maximum of x in each window (a NaN is larger than anything). scratch: two rows of
-// y.
-using PoolTake = void (*)(const PoolShape& s, const void* v, const void* x, std::int64_t begin, std::int64_t end,
-                          void* y, void* scratch);
+// The same, and which position of its window the first maximum has (a NaN is larger than anything), in row-major order
+// and with padding counted. Positions are bytes (index 0 below) where windows have at most kBytePositions, else int32.
+using MaxPoolFind = void (*)(const PoolShape& s, const void* x, std::int64_t begin, std::int64_t end, void* y,
+                             void* positions, bool stream);
+constexpr std::int64_t kBytePositions = 256;
+// y = v at the positions. What is outside of v reads as zero.
+using PoolTake = void (*)(const PoolShape& s, const void* v, const void* positions, std::int64_t begin,
+                          std::int64_t end, void* y);
 // The slab of dx that outputs [begin, end) along slab_dim() own: from where the first one's window begins, padding
 // included, to where that of output `end` does; the first and the last slab go to the ends of dx. It is the sum of what
-// all windows give that reach into it: dy where x has the first maximum of the window. scratch: slab_size(begin, end)
-// elements and two rows of y.
-using MaxPoolGrad = void (*)(const PoolShape& s, const void* dy, const void* x, std::int64_t begin, std::int64_t end,
-                             void* dx, bool stream, void* scratch);
-// The same with dy / (elements of its window) for each of them.
+// all windows give that reach into it: dy at the position of its maximum. Positions outside of dx get nothing.
+using MaxPoolGrad = void (*)(const PoolShape& s, const void* dy, const void* positions, std::int64_t begin,
+                             std::int64_t end, void* dx, bool stream);
+// The same with dy / (elements of its window) for each of them. scratch: slab_size(begin, end) elements.
 using AveragePoolGrad = void (*)(const PoolShape& s, const void* dy, std::int64_t begin, std::int64_t end, void* dx,
                                  bool stream, void* scratch);
 
 // Index 0: float32, 1: float64.
 struct PoolKernels {
   PoolRows max[2];
-  PoolTake take[2];
-  MaxPoolGrad max_grad[2];
+  MaxPoolFind find_max[2][2];
+  PoolTake take[2][2];
+  MaxPoolGrad max_grad[2][2];
   PoolRows average[2];
   AveragePoolGrad average_grad[2];
 };

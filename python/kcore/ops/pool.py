@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from kcore.autograd import Tensor, apply, config, vjp
+from kcore.autograd import Tensor, apply, config, is_recorded, vjp
 from kcore.autograd.dtype import is_floating
 from kcore.ops.operands import as_float, as_tensor, cast_to
 from kcore.ops.public import public
@@ -39,7 +39,11 @@ def _pool(op: str, x: Tensor, pool_size: Any, strides: Any, padding: str, data_f
     pads = [0] * (2 * dims)
     if padding == "same":
         pads = [p for n, k, s in zip(x.shape[1:-1], window, strides) for p in _same_pads(n, k, s)]
-    y = apply(op, (x,), {"window": window, "strides": strides, "pads": pads})
+    attrs = {"window": window, "strides": strides, "pads": pads}
+    if op == "max_pool":
+        y, _ = apply(op, (x,), {**attrs, "caches": is_recorded((x,))})
+    else:
+        y = apply(op, (x,), attrs)
     return moveaxis(y, -1, 1) if data_format == "channels_first" else y
 
 
@@ -70,20 +74,26 @@ def max_pool(
     return cast_to(_pool("max_pool", cast_to(x, "float64"), pool_size, strides, padding, data_format), x.dtype)
 
 
+def _windows(node):
+    return {name: value for name, value in node.attrs.items() if name in ("window", "strides", "pads")}
+
+
 @vjp("max_pool")
-def max_pool_vjp(node, dy):
-    return [apply("max_pool_grad", (dy, node.inputs[0]), node.attrs)]
+def max_pool_vjp(node, dy, _=None):
+    size = list(node.inputs[0].shape[1:-1])
+    return [apply("max_pool_grad", (dy, node.outputs[1]), {**_windows(node), "size": size})]
 
 
-# Both look for the first maximum of each window of x: one adds dy there, the other reads v there.
+# One adds dy where the maxima of windows are, the other reads v there.
 @vjp("max_pool_grad")
 def max_pool_grad_vjp(node, ddx):
-    return [apply("max_pool_take", (ddx, node.inputs[1]), node.attrs), None]
+    return [apply("max_pool_take", (ddx, node.inputs[1]), _windows(node)), None]
 
 
 @vjp("max_pool_take")
 def max_pool_take_vjp(node, dy):
-    return [apply("max_pool_grad", (dy, node.inputs[1]), node.attrs), None]
+    size = list(node.inputs[0].shape[1:-1])
+    return [apply("max_pool_grad", (dy, node.inputs[1]), {**_windows(node), "size": size}), None]
 
 
 @public
@@ -104,9 +114,9 @@ def average_pool(
 
 @vjp("average_pool")
 def average_pool_vjp(node, dy):
-    return [apply("average_pool_grad", (dy,), {**node.attrs, "size": list(node.inputs[0].shape[1:-1])})]
+    return [apply("average_pool_grad", (dy,), {**_windows(node), "size": list(node.inputs[0].shape[1:-1])})]
 
 
 @vjp("average_pool_grad")
 def average_pool_grad_vjp(node, ddx):
-    return [apply("average_pool", (ddx,), {k: v for k, v in node.attrs.items() if k != "size"})]
+    return [apply("average_pool", (ddx,), _windows(node))]
