@@ -54,6 +54,25 @@ def test_too_large_is_infinite_and_nan_stays():
     assert np.isnan(float(convert_to_tensor(float("nan"), "bfloat16")))
 
 
+@pytest.mark.parametrize("size", [1, 2, 31, 32, 33, 5001])
+def test_elementwise_ops_round_what_float32_gives(size):
+    random = np.random.default_rng(size)
+    a, b = (random.integers(0, 1 << 16, size).astype("uint16").view(BF16) for _ in range(2))  # NaNs and all
+    wide = [x.astype("float32") for x in (a, b)]
+
+    def check(f, *narrow_and_wide):
+        y, want = (np.asarray(f(*operands)) for operands in zip(*narrow_and_wide))
+        with np.errstate(all="ignore"):  # NumPy warns of NaN and of what rounds to Inf
+            np.testing.assert_array_equal(y.astype("float32"), want.astype(BF16).astype("float32"))
+
+    x, y, one = (a, wide[0]), (b, wide[1]), (BF16(1.25), np.float32(1.25))
+    for f in (ops.add, ops.multiply, ops.maximum, ops.mod):
+        for operands in ((x, y), (x, one), (one, y)):
+            check(f, *operands)
+    for f in (ops.negative, ops.relu, ops.tanh, ops.sin, lambda v: ops.clip(v, -1, 1)):
+        check(f, x)
+
+
 def test_numpy_and_python_values():
     x = convert_to_tensor(np.array([1.0, 2.5], BF16))
     assert x.dtype == "bfloat16" and x.numpy().dtype == BF16 and np.asarray(x, "float32").tolist() == [1, 2.5]

@@ -2,7 +2,6 @@
 #include "kernels/elementwise/elementwise.h"
 
 #include "base/parallel.h"
-#include "ops/bfloat16.h"
 #include "ops/broadcast.h"
 #include "ops/op.h"
 #include "ops/stream.h"
@@ -19,10 +18,10 @@ constexpr double kCheap = 0.3, kCostly = 3.0;
 std::int64_t range_for(double cost) { return (grain_for(cost) + 63) / 64 * 64; }
 constexpr std::int64_t kStreamGrain = 1 << 16;  // elements of a block of work when the result is streamed
 
-// The kernel for a dtype, null if there is none: float32's for bfloat16.
+// The kernel for a dtype, null if there is none.
 template <class Function>
 Function of(const Function (&table)[kDTypeCount], DType dtype) {
-  return table[static_cast<int>(dtype == DType::bfloat16 ? DType::float32 : dtype)];
+  return table[static_cast<int>(dtype)];
 }
 
 void infer_unary(Infer& c, bool supported, bool predicate) {
@@ -55,10 +54,7 @@ void run_unary(Run& c, Row&& row) {
 }
 
 void run_unary(Run& c, UnaryFunction function, const double* p) {
-  if (c.dtype(0) == DType::bfloat16)
-    run_unary(c, [&](const char* x, char* y, std::int64_t n) { Bfloat16Chunks(c.out(0).dtype)(function, x, y, n, p); });
-  else
-    run_unary(c, [&](const char* x, char* y, std::int64_t n) { function(x, y, n, p); });
+  run_unary(c, [&](const char* x, char* y, std::int64_t n) { function(x, y, n, p); });
 }
 
 // A bias of a few channels makes rows that are not worth a call each: repeats it, so that many rows pass for one.
@@ -126,10 +122,7 @@ void run_binary(Run& c, BinaryFunction function, const double* p) {
   const BroadcastPlan<2> plan(c.out(0).shape, {&c.shape(0), &c.shape(1)});
   const std::int64_t stride_a = plan.strides[0][plan.rank - 1], stride_b = plan.strides[1][plan.rank - 1];
   run_broadcast<2>(c, plan, {size, size}, [&](const char* const* in, char* to, std::int64_t n) {
-    if (c.dtype(0) == DType::bfloat16)
-      Bfloat16Chunks(c.out(0).dtype)(function, in[0], stride_a, in[1], stride_b, to, n, p);
-    else
-      function(in[0], stride_a, in[1], stride_b, to, n, p);
+    function(in[0], stride_a, in[1], stride_b, to, n, p);
   });
 }
 

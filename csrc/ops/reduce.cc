@@ -7,15 +7,14 @@
 #include <limits>
 
 #include "base/parallel.h"
+#include "ops/bfloat16.h"
 #include "ops/op.h"
-#include "ops/tile.h"
 
 namespace kcore::ops {
 namespace {
 
 using kernels::Reduction;
 
-static_assert(kernels::kReduceDTypes == static_cast<int>(DType::bfloat16));
 constexpr std::int64_t kGrain = 1 << 16;    // elements of one block
 constexpr std::int64_t kBlockWidth = 1024;  // columns of one block
 constexpr std::int64_t kMinBlockRows = 64;
@@ -64,45 +63,13 @@ void infer_reduction(Reduction kind, const Ints& axes, bool keepdims, Infer& c) 
 // What bfloat16 is reduced in.
 DType computed_in(DType dtype) { return dtype == DType::bfloat16 ? DType::float32 : dtype; }
 
-// Kernels of a reduction, on pieces of x from element `at` on.
-struct Kernels {
-  Kernels(Reduction kind, DType dtype, const char* x)
-      : rows_(kernels::reduce().rows[static_cast<int>(kind)][static_cast<int>(computed_in(dtype))]),
-        columns_(kernels::reduce().columns[static_cast<int>(kind)][static_cast<int>(computed_in(dtype))]),
-        dtype_(dtype),
-        x_(x),
-        size_(size_of(dtype)),
-        out_size_(size_of(result_dtype(kind, computed_in(dtype)))) {}
-
-  void rows(std::int64_t at, std::int64_t rows, std::int64_t n, char* y) const {
-    if (dtype_ != DType::bfloat16) return rows_(x_ + at * size_, rows, n, y);
-    const std::int64_t most = Tile::rows(dtype_, rows, n);
-    for (std::int64_t r = 0; r < rows; r += most) {
-      const std::int64_t count = std::min(most, rows - r);
-      Tile tile(dtype_, 1, count * n);
-      rows_(tile.in<float>(x_, at + r * n, count * n), count, n, y + r * out_size_);
-    }
-  }
-  void columns(std::int64_t at, std::int64_t n, std::int64_t width, std::int64_t stride, char* y) const {
-    if (dtype_ != DType::bfloat16) return columns_(x_ + at * size_, n, width, stride, y);
-    Tile tile(dtype_, 1, n * width);
-    columns_(tile.in<float>(x_, at, n, width, stride), n, width, width, y);
-  }
-
- private:
-  const kernels::ReduceRows rows_;
-  const kernels::ReduceColumns columns_;
-  const DType dtype_;
-  const char* const x_;
-  const std::int64_t size_, out_size_;
-};
-
 // y (outer, inner) = reduce over n of x (outer, n, inner). y has result_dtype(kind, computed_in(dtype)).
 void reduce_pass(Reduction kind, DType dtype, const char* x, std::int64_t outer, std::int64_t n, std::int64_t inner,
                  char* y, Run& c) {
   const DType out = result_dtype(kind, computed_in(dtype));
-  const std::int64_t ys = size_of(out);
-  const Kernels kernels(kind, dtype, x);
+  const std::int64_t xs = size_of(dtype), ys = size_of(out);
+  const auto rows = kernels::reduce().rows[static_cast<int>(kind)][static_cast<int>(dtype)];
+  const auto columns = kernels::reduce().columns[static_cast<int>(kind)][static_cast<int>(dtype)];
   const std::int64_t width = std::min(inner, kBlockWidth);
   const std::int64_t block_rows = std::max(inner == 1 ? kGrain : kMinBlockRows, kGrain / width);
 
@@ -112,12 +79,12 @@ void reduce_pass(Reduction kind, DType dtype, const char* x, std::int64_t outer,
     parallel_for(outer * blocks * parts, [&](std::int64_t i) {
       const std::int64_t part = i % parts, block = i / parts % blocks, o = i / parts / blocks;
       const std::int64_t begin = block * block_rows, count = std::min(block_rows, n - begin), column = part * width;
-      const std::int64_t from = (o * n + begin) * inner + column;
+      const char* from = x + ((o * n + begin) * inner + column) * xs;
       char* to = partial + ((o * blocks + block) * inner + column) * ys;
       if (inner == 1)
-        kernels.rows(from, 1, count, to);
+        rows(from, 1, count, to);
       else
-        kernels.columns(from, count, std::min(width, inner - column), inner, to);
+        columns(from, count, std::min(width, inner - column), inner, to);
     });
     reduce_pass(kind, out, partial, outer, blocks, inner, y, c);
     return;
@@ -125,7 +92,7 @@ void reduce_pass(Reduction kind, DType dtype, const char* x, std::int64_t outer,
   if (inner == 1) {
     parallel_ranges(
         outer, std::max<std::int64_t>(1, kGrain / std::max<std::int64_t>(n, 1)),
-        [&](std::int64_t begin, std::int64_t end) { kernels.rows(begin * n, end - begin, n, y + begin * ys); });
+        [&](std::int64_t begin, std::int64_t end) { rows(x + begin * n * xs, end - begin, n, y + begin * ys); });
     return;
   }
   const std::int64_t parts = (inner + width - 1) / width;
@@ -133,7 +100,8 @@ void reduce_pass(Reduction kind, DType dtype, const char* x, std::int64_t outer,
   parallel_ranges(outer * parts, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
       const std::int64_t o = i / parts, column = i % parts * width;
-      kernels.columns(o * n * inner + column, n, std::min(width, inner - column), inner, y + (o * inner + column) * ys);
+      columns(x + (o * n * inner + column) * xs, n, std::min(width, inner - column), inner,
+              y + (o * inner + column) * ys);
     }
   });
 }

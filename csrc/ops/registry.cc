@@ -42,9 +42,9 @@ constexpr bool takes_bfloat16 =
     is_one_of<Op, ops::cast, ops::where, ops::reshape, ops::transpose, ops::broadcast_to, ops::concat, ops::slice,
               ops::place, ops::roll, ops::full, ops::take, ops::take_along_axis, ops::gather_nd, ops::slice_update,
               ops::matmul, ops::conv, ops::conv_input_grad, ops::conv_kernel_grad, ops::sum, ops::mean, ops::prod,
-              ops::max, ops::min, ops::any, ops::all, ops::softmax, ops::softmax_grad, ops::log_softmax,
-              ops::log_softmax_grad, ops::layer_norm, ops::layer_norm_grad, ops::batch_norm_train, ops::batch_norm_grad,
-              ops::batch_norm_inference>;
+              ops::max, ops::min, ops::any, ops::all, ops::argmax, ops::argmin, ops::softmax, ops::softmax_grad,
+              ops::log_softmax, ops::log_softmax_grad, ops::layer_norm, ops::layer_norm_grad, ops::batch_norm_train,
+              ops::batch_norm_grad, ops::batch_norm_inference>;
 
 template <class Op>
 OpDef define(const char* name, const char* inputs, const char* outputs) {

@@ -36,9 +36,13 @@ struct bfloat16 {
   bfloat16() = default;
   // Always inlined: the header is included by files compiled for one instruction set.
   [[gnu::always_inline]] explicit bfloat16(float x) {
+    // In halves, as vectors of them hold twice as many: up from more than half a unit, or half a one above an odd
+    // value.
     const auto all = __builtin_bit_cast(std::uint32_t, x);
-    const std::uint32_t rounded = all + 0x7fff + (all >> 16 & 1), quiet = all | 0x400000;
-    bits = static_cast<std::uint16_t>(((all & 0x7fffffff) > 0x7f800000 ? quiet : rounded) >> 16);
+    const auto high = static_cast<std::uint16_t>(all >> 16), low = static_cast<std::uint16_t>(all);
+    const auto rest = static_cast<std::uint16_t>(low | (high & 1));
+    const auto rounded = static_cast<std::uint16_t>(high + (rest > 0x8000));
+    bits = x != x ? static_cast<std::uint16_t>(high | 0x40) : rounded;
   }
   [[gnu::always_inline]] explicit operator float() const {
     return __builtin_bit_cast(float, static_cast<std::uint32_t>(bits) << 16);

@@ -1,6 +1,6 @@
 // Elementwise kernels: y[i] = f(x[i]), f(a[i], b[i]), c[i] ? a[i] : b[i], and conversions between dtypes.
 // Serial, over n contiguous elements. An input stride of 0 repeats its first element; 1 is contiguous.
-// A null entry means that the op does not take that dtype; only casts and selects take bfloat16. Outputs may not
+// A null entry means that the op does not take that dtype. bfloat16 is computed in float32 and rounded. Outputs may not
 // overlap inputs.
 #pragma once
 

@@ -1,20 +1,21 @@
 // Loops of the elementwise kernels, which the compiler vectorizes for the ISA at hand, and their table.
 #include "kernels/elementwise/elementwise.h"
 #include "kernels/elementwise/formulas.h"
+#include "kernels/elementwise/loops.h"
 
 namespace kcore::kernels::KCORE_ISA {
 namespace {
 
-#define KCORE_UNARY(op, dtypes, expression)                                    \
-  template <class T, class R>                                                  \
-  void op##_loop(const void* x_, void* y_, std::int64_t n, const double* p_) { \
-    const T* __restrict xs = static_cast<const T*>(x_);                        \
-    R* __restrict ys = static_cast<R*>(y_);                                    \
-    [[maybe_unused]] const double p[2] = {p_[0], p_[1]};                       \
-    for (std::int64_t i = 0; i < n; ++i) {                                     \
-      const T x = xs[i];                                                       \
-      ys[i] = static_cast<R>(expression);                                      \
-    }                                                                          \
+#define KCORE_UNARY(op, dtypes, expression)                                   \
+  struct op##_formula {                                                       \
+    template <class T>                                                        \
+    KCORE_INLINE static auto at(T x, [[maybe_unused]] const double (&p)[2]) { \
+      return expression;                                                      \
+    }                                                                         \
+  };                                                                          \
+  template <class T, class R>                                                 \
+  void op##_loop(const void* x, void* y, std::int64_t n, const double* p) {   \
+    unary<op##_formula>(static_cast<const T*>(x), static_cast<R*>(y), n, p);  \
   }
 #include "kernels/elementwise/unary.inc"
 // A choice between them in one loop would compute both.
@@ -23,15 +24,12 @@ KCORE_UNARY(gelu_tanh, FLOATING, gelu_tanh_of(x))
 #undef KCORE_UNARY
 
 #define KCORE_BINARY(op, dtypes, expression)                                                                          \
-  template <class T, class R, int sa, int sb>                                                                         \
-  KCORE_INLINE void op##_body(const T* __restrict as, const T* __restrict bs, R* __restrict ys, std::int64_t n,       \
-                              const double* p_) {                                                                     \
-    [[maybe_unused]] const double p[2] = {p_[0], p_[1]};                                                              \
-    for (std::int64_t i = 0; i < n; ++i) {                                                                            \
-      const T a = as[sa * i], b = bs[sb * i];                                                                         \
-      ys[i] = static_cast<R>(expression);                                                                             \
+  struct op##_formula {                                                                                               \
+    template <class T>                                                                                                \
+    KCORE_INLINE static auto at(T a, T b, [[maybe_unused]] const double (&p)[2]) {                                    \
+      return expression;                                                                                              \
     }                                                                                                                 \
-  }                                                                                                                   \
+  };                                                                                                                  \
   template <class T, class R>                                                                                         \
   void op##_loop(const void* a, std::int64_t stride_a, const void* b, std::int64_t stride_b, void* y, std::int64_t n, \
                  const double* p) {                                                                                   \
@@ -39,13 +37,13 @@ KCORE_UNARY(gelu_tanh, FLOATING, gelu_tanh_of(x))
     const T* bs = static_cast<const T*>(b);                                                                           \
     R* ys = static_cast<R*>(y);                                                                                       \
     if (stride_a && stride_b)                                                                                         \
-      op##_body<T, R, 1, 1>(as, bs, ys, n, p);                                                                        \
+      binary<op##_formula, 1, 1>(as, bs, ys, n, p);                                                                   \
     else if (stride_a)                                                                                                \
-      op##_body<T, R, 1, 0>(as, bs, ys, n, p);                                                                        \
+      binary<op##_formula, 1, 0>(as, bs, ys, n, p);                                                                   \
     else if (stride_b)                                                                                                \
-      op##_body<T, R, 0, 1>(as, bs, ys, n, p);                                                                        \
+      binary<op##_formula, 0, 1>(as, bs, ys, n, p);                                                                   \
     else                                                                                                              \
-      op##_body<T, R, 0, 0>(as, bs, ys, n, p);                                                                        \
+      binary<op##_formula, 0, 0>(as, bs, ys, n, p);                                                                   \
   }
 #include "kernels/elementwise/binary.inc"
 KCORE_BINARY(gelu_erf_grad, FLOATING, a* gelu_erf_derivative(b))
@@ -96,6 +94,34 @@ void quotient_loop(const void* a_, std::int64_t stride_a, const void* b_, std::i
                       : stride_b == 0 ? far_apart<1, 0>(a, b, count)
                                       : far_apart<1, 1>(a, b, count);
     (found ? far : near)(a, stride_a, b, stride_b, static_cast<float*>(y) + i, count, p);
+  }
+}
+
+// bfloat16 through blocks of float, for loops that are more than a formula.
+template <UnaryFunction function>
+void in_float(const void* x_, void* y_, std::int64_t n, const double* p) {
+  constexpr std::int64_t kBlock = 512;
+  float x[kBlock], y[kBlock];
+  for (std::int64_t i = 0; i < n; i += kBlock) {
+    const std::int64_t count = n - i < kBlock ? n - i : kBlock;
+    for (std::int64_t j = 0; j < count; ++j) x[j] = static_cast<float>(static_cast<const bfloat16*>(x_)[i + j]);
+    function(x, y, count, p);
+    for (std::int64_t j = 0; j < count; ++j) static_cast<bfloat16*>(y_)[i + j] = bfloat16(y[j]);
+  }
+}
+template <BinaryFunction function>
+void in_float(const void* a_, std::int64_t stride_a, const void* b_, std::int64_t stride_b, void* y_, std::int64_t n,
+              const double* p) {
+  constexpr std::int64_t kBlock = 512;
+  float a[kBlock], b[kBlock], y[kBlock];
+  for (std::int64_t i = 0; i < n; i += kBlock) {
+    const std::int64_t count = n - i < kBlock ? n - i : kBlock;
+    const bfloat16 *as = static_cast<const bfloat16*>(a_) + i * stride_a,
+                   *bs = static_cast<const bfloat16*>(b_) + i * stride_b;
+    for (std::int64_t j = 0; j < (stride_a ? count : 1); ++j) a[j] = static_cast<float>(as[j]);
+    for (std::int64_t j = 0; j < (stride_b ? count : 1); ++j) b[j] = static_cast<float>(bs[j]);
+    function(a, stride_a, b, stride_b, y, count, p);
+    for (std::int64_t j = 0; j < count; ++j) static_cast<bfloat16*>(y_)[i + j] = bfloat16(y[j]);
   }
 }
 
@@ -156,20 +182,35 @@ using i32 = std::int32_t;
 using u32 = std::uint32_t;
 using i64 = std::int64_t;
 
+using b16 = bfloat16;
+
 // Entries in the order of DType.
 #define NUMERIC(op) \
-  {nullptr, op<u8, u8>, op<i32, i32>, op<u32, u32>, op<i64, i64>, op<float, float>, op<double, double>}
-#define FLOATING(op) {nullptr, nullptr, nullptr, nullptr, nullptr, op<float, float>, op<double, double>}
-#define ANGLE(op) \
-  {nullptr, nullptr, nullptr, nullptr, nullptr, angle_loop<op<float, float>, op<double, double>>, op<double, double>}
-#define QUOTIENT(op)                                                                         \
-  {nullptr,           op<u8, u8>,   op<i32, i32>,                                            \
-   op<u32, u32>,      op<i64, i64>, quotient_loop<op<float, float>, far_##op<float, float>>, \
-   op<double, double>}
-#define PREDICATE(op) {nullptr, nullptr, nullptr, nullptr, nullptr, op<float, bool>, op<double, bool>}
-#define COMPARISON(op) \
-  {op<u8, bool>, op<u8, bool>, op<i32, bool>, op<u32, bool>, op<i64, bool>, op<float, bool>, op<double, bool>}
-#define LOGICAL(op) {op<u8, bool>, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr}
+  {nullptr, op<u8, u8>, op<i32, i32>, op<u32, u32>, op<i64, i64>, op<float, float>, op<double, double>, op<b16, b16>}
+#define FLOATING(op) {nullptr, nullptr, nullptr, nullptr, nullptr, op<float, float>, op<double, double>, op<b16, b16>}
+#define ANGLE(op)                                    \
+  {nullptr,                                          \
+   nullptr,                                          \
+   nullptr,                                          \
+   nullptr,                                          \
+   nullptr,                                          \
+   angle_loop<op<float, float>, op<double, double>>, \
+   op<double, double>,                               \
+   in_float<angle_loop<op<float, float>, op<double, double>>>}
+#define QUOTIENT(op)                                        \
+  {nullptr,                                                 \
+   op<u8, u8>,                                              \
+   op<i32, i32>,                                            \
+   op<u32, u32>,                                            \
+   op<i64, i64>,                                            \
+   quotient_loop<op<float, float>, far_##op<float, float>>, \
+   op<double, double>,                                      \
+   in_float<quotient_loop<op<float, float>, far_##op<float, float>>>}
+#define PREDICATE(op) {nullptr, nullptr, nullptr, nullptr, nullptr, op<float, bool>, op<double, bool>, op<b16, bool>}
+#define COMPARISON(op)                                              \
+  {op<u8, bool>,  op<u8, bool>,    op<i32, bool>,    op<u32, bool>, \
+   op<i64, bool>, op<float, bool>, op<double, bool>, op<b16, bool>}
+#define LOGICAL(op) {op<u8, bool>, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr}
 #define CAST_FROM(T)                                                                 \
   {cast_loop<T, bool>, cast_loop<T, u8>,    cast_loop<T, i32>,    cast_loop<T, u32>, \
    cast_loop<T, i64>,  cast_loop<T, float>, cast_loop<T, double>, cast_loop<T, bfloat16>}
@@ -178,7 +219,8 @@ extern const Elementwise elementwise_table = {
 #define KCORE_UNARY(op, dtypes, expression) dtypes(op##_loop),
 #include "kernels/elementwise/unary.inc"
 #undef KCORE_UNARY
-    {nullptr, clip_loop<u8>, clip_loop<i32>, clip_loop<u32>, clip_loop<i64>, clip_loop<float>, clip_loop<double>},
+    {nullptr, clip_loop<u8>, clip_loop<i32>, clip_loop<u32>, clip_loop<i64>, clip_loop<float>, clip_loop<double>,
+     in_float<clip_loop<float>>},
     {CAST_FROM(bool), CAST_FROM(u8), CAST_FROM(i32), CAST_FROM(u32), CAST_FROM(i64), CAST_FROM(float),
      CAST_FROM(double), CAST_FROM(bfloat16)},
     {FLOATING(gelu_erf_loop), FLOATING(gelu_tanh_loop)},

@@ -11,14 +11,15 @@ namespace kcore::kernels::KCORE_ISA {
    function<Rule<std::uint32_t, std::uint32_t>>, \
    function<Rule<std::int64_t, std::int64_t>>,   \
    function<Rule<float, float>>,                 \
-   function<Rule<double, double>>}
+   function<Rule<double, double>>,               \
+   function<Rule<bfloat16, float>>}
 #define KCORE_REDUCTIONS(function)                                                         \
   {KCORE_DTYPES(function, Sum), KCORE_DTYPES(function, Prod), KCORE_DTYPES(function, Max), \
    KCORE_DTYPES(function, Min), KCORE_DTYPES(function, Any),  KCORE_DTYPES(function, All)}
 #define KCORE_ARGS(function, Extreme)                                                                  \
   {function<Extreme, std::uint8_t>,  function<Extreme, std::uint8_t>, function<Extreme, std::int32_t>, \
    function<Extreme, std::uint32_t>, function<Extreme, std::int64_t>, function<Extreme, float>,        \
-   function<Extreme, double>}
+   function<Extreme, double>,        function<Extreme, bfloat16>}
 
 const ReduceKernels reduce_table = {KCORE_REDUCTIONS(reduce_rows), KCORE_REDUCTIONS(reduce_columns),
                                     KCORE_ARGS(arg_rows, Max),     KCORE_ARGS(arg_rows, Min),

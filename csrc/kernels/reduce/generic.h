@@ -83,15 +83,27 @@ struct Prod {
   static A combine(A a, A b) { return wrap_mul(a, b); }
 };
 
+// What elements are compared as.
+template <class T>
+struct ComparedOf {
+  using type = T;
+};
+template <>
+struct ComparedOf<bfloat16> {
+  using type = float;
+};
+template <class T>
+using Compared = typename ComparedOf<T>::type;
+
 template <class T, class>
 struct Max {
   using In = T;
-  using Acc = T;
-  using Total = T;
-  static constexpr T start() { return lowest_of<T>(); }
-  static T read(T x) { return x; }
-  static T combine(T a, T b) {
-    const T more = b > a ? b : a;
+  using Acc = Compared<T>;
+  using Total = Acc;
+  static constexpr Acc start() { return lowest_of<Acc>(); }
+  static Acc read(T x) { return static_cast<Acc>(x); }
+  static Acc combine(Acc a, Acc b) {
+    const Acc more = b > a ? b : a;
     return b == b ? more : b;
   }
 };
@@ -99,12 +111,12 @@ struct Max {
 template <class T, class>
 struct Min {
   using In = T;
-  using Acc = T;
-  using Total = T;
-  static constexpr T start() { return highest_of<T>(); }
-  static T read(T x) { return x; }
-  static T combine(T a, T b) {
-    const T less = b < a ? b : a;
+  using Acc = Compared<T>;
+  using Total = Acc;
+  static constexpr Acc start() { return highest_of<Acc>(); }
+  static Acc read(T x) { return static_cast<Acc>(x); }
+  static Acc combine(Acc a, Acc b) {
+    const Acc less = b < a ? b : a;
     return b == b ? less : b;
   }
 };
@@ -115,7 +127,7 @@ struct Any {
   using Acc = std::uint8_t;
   using Total = std::uint8_t;
   static constexpr Acc start() { return 0; }
-  static Acc read(T x) { return x != T(0); }
+  static Acc read(T x) { return static_cast<Compared<T>>(x) != Compared<T>(0); }
   static Acc combine(Acc a, Acc b) { return a | b; }
 };
 
@@ -125,7 +137,7 @@ struct All {
   using Acc = std::uint8_t;
   using Total = std::uint8_t;
   static constexpr Acc start() { return 1; }
-  static Acc read(T x) { return x != T(0); }
+  static Acc read(T x) { return static_cast<Compared<T>>(x) != Compared<T>(0); }
   static Acc combine(Acc a, Acc b) { return a & b; }
 };
 
@@ -267,33 +279,35 @@ inline bool replaces(T best, T next) {
 
 // Where `value` (NaN for a NaN), which is in x, is for the first time.
 template <class T>
-std::int64_t find_first(const T* x, std::int64_t n, T value) {
+std::int64_t find_first(const T* x, std::int64_t n, Compared<T> value) {
+  const auto at = [x](std::int64_t i) { return static_cast<Compared<T>>(x[i]); };
   const bool nan = value != value;
   std::int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
     int found = 0;
 #pragma omp simd reduction(| : found)
-    for (int l = 0; l < kLanes; ++l) found |= nan ? x[i + l] != x[i + l] : x[i + l] == value;
+    for (int l = 0; l < kLanes; ++l) found |= nan ? at(i + l) != at(i + l) : at(i + l) == value;
     if (found) break;
   }
-  while (nan ? x[i] == x[i] : x[i] != value) ++i;
+  while (nan ? at(i) == at(i) : at(i) != value) ++i;
   return i;
 }
 
 template <template <class, class> class Extreme, class T>
 void arg_rows(const void* x, std::int64_t rows, std::int64_t n, std::int32_t* y) {
+  using C = Compared<T>;
   auto* in = static_cast<const T*>(x);
   std::int64_t r = 0;
   if (n < 32) {  // many rows at a time, a lane for each
     constexpr int kRows = 16;
     for (; r + kRows <= rows; r += kRows, in += kRows * n) {
-      T best[kRows];
+      C best[kRows];
       std::int32_t index[kRows];
-      for (int l = 0; l < kRows; ++l) best[l] = in[l * n], index[l] = 0;
+      for (int l = 0; l < kRows; ++l) best[l] = static_cast<C>(in[l * n]), index[l] = 0;
       for (std::int64_t i = 1; i < n; ++i) {
 #pragma omp simd
         for (int l = 0; l < kRows; ++l) {
-          const T next = in[l * n + i];
+          const C next = static_cast<C>(in[l * n + i]);
           const bool better = replaces<Extreme<T, T>>(best[l], next);
           index[l] = better ? static_cast<std::int32_t>(i) : index[l];
           best[l] = better ? next : best[l];
@@ -309,17 +323,18 @@ void arg_rows(const void* x, std::int64_t rows, std::int64_t n, std::int32_t* y)
 
 template <template <class, class> class Extreme, class T>
 void arg_columns(const void* x, std::int64_t n, std::int64_t width, std::int64_t stride, std::int32_t* y) {
+  using C = Compared<T>;
   auto* in = static_cast<const T*>(x);
   for (std::int64_t c = 0; c < width; c += kLanes) {
     const int w = static_cast<int>(width - c < kLanes ? width - c : kLanes);
-    T best[kLanes];
+    C best[kLanes];
     std::int32_t index[kLanes];
-    for (int l = 0; l < w; ++l) best[l] = in[c + l], index[l] = 0;
+    for (int l = 0; l < w; ++l) best[l] = static_cast<C>(in[c + l]), index[l] = 0;
     for (std::int64_t i = 1; i < n; ++i) {
       const T* row = in + i * stride + c;
 #pragma omp simd
       for (int l = 0; l < w; ++l) {
-        const T next = row[l];
+        const C next = static_cast<C>(row[l]);
         const bool better = replaces<Extreme<T, T>>(best[l], next);
         index[l] = better ? static_cast<std::int32_t>(i) : index[l];
         best[l] = better ? next : best[l];

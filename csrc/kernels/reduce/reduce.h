@@ -6,16 +6,16 @@
 
 #include <cstdint>
 
+#include "kcore/tensor.h"
 #include "kernels/dispatch.h"
 
 namespace kcore::kernels {
 
 enum class Reduction { sum, prod, max, min, any, all };
 inline constexpr int kReductions = 6;
-inline constexpr int kReduceDTypes = 7;  // in the order of kcore::DType, without bfloat16
 
 // dtype of x -> dtype of y: sum and prod: bool -> int32, uint8 -> uint32, others unchanged; max, min: unchanged; any,
-// all: bool. n may be 0 for all but max and min. max and min of a NaN are NaN.
+// all: bool; of bfloat16 as of float32. n may be 0 for all but max and min. max and min of a NaN are NaN.
 
 // x (rows, n) -> y (rows,)
 using ReduceRows = void (*)(const void* x, std::int64_t rows, std::int64_t n, void* y);
@@ -26,12 +26,12 @@ using ArgRows = void (*)(const void* x, std::int64_t rows, std::int64_t n, std::
 using ArgColumns = void (*)(const void* x, std::int64_t n, std::int64_t width, std::int64_t stride, std::int32_t* y);
 
 struct ReduceKernels {
-  ReduceRows rows[kReductions][kReduceDTypes];
-  ReduceColumns columns[kReductions][kReduceDTypes];
-  ArgRows argmax_rows[kReduceDTypes];
-  ArgRows argmin_rows[kReduceDTypes];
-  ArgColumns argmax_columns[kReduceDTypes];
-  ArgColumns argmin_columns[kReduceDTypes];
+  ReduceRows rows[kReductions][kDTypeCount];
+  ReduceColumns columns[kReductions][kDTypeCount];
+  ArgRows argmax_rows[kDTypeCount];
+  ArgRows argmin_rows[kDTypeCount];
+  ArgColumns argmax_columns[kDTypeCount];
+  ArgColumns argmin_columns[kDTypeCount];
 };
 
 }  // namespace kcore::kernels
