@@ -19,7 +19,7 @@ sys.path.insert(0, str(BENCH))
 from calls import prepare, trace  # noqa: E402
 from inputs import attributes, inputs_of  # noqa: E402
 from machine import seconds_of_others  # noqa: E402
-from publish import publish  # noqa: E402
+from publish import merge, publish  # noqa: E402
 from rows import Row, parse, read  # noqa: E402
 
 # Only gradients of gradients use these.
@@ -127,6 +127,15 @@ def test_a_run_and_its_comparison(tmp_path):
     new = publish(page, {"mine": run})
     assert new.startswith("before\n<!-- bench: rows of mine -->\n### matmul") and "kept" in new and "old" not in new
     assert publish(new, {"mine": run}) == new
+
+    other = {**run, "rows": [{**run["rows"][1], "title": "relu", "name": "relu 5", "family": "elementwise"}]}
+    anew = {**run, "rows": [{**run["rows"][0], "sizes": "anew"}]}
+    both = merge([run, other, anew])
+    assert [row["name"] for row in both["rows"]] == ["matmul 8x9 9x10", "matmul da 8x9 9x10", "relu 5"]
+    assert both["rows"][0]["sizes"] == "anew" and merge([run]) == run
+    assert "### matmul" in publish(page, {"mine": both}) and "### elementwise" in publish(page, {"mine": both})
+    with pytest.raises(ValueError, match="expected runs of one machine"):
+        merge([run, {**other, "machine": {**run["machine"], "threads": 2}}])
 
 
 def test_bfloat16():
