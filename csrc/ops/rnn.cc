@@ -57,23 +57,26 @@ void run(const simple_rnn& op, Run& c) {
   for_floating(c.dtype(0), [&](auto tag) {
     using T = decltype(tag);
     const Sequence seq(c, 2, 5, op.go_backwards);
-    const std::int64_t units = seq.units;
-    const T *h0 = c.input<T>(1), *bias = c.input<T>(4);
-    T* const projected = c.scratch<T>(seq.directions * seq.rows() * units);
-    project(c, seq, units, c.input<T>(0), c.input<T>(2), projected);
-    const auto recurrent = pack_recurrent<T>(c, seq, {c.input<T>(3), units, false, units, units, 1}, units * units);
-    T *const y = c.output<T>(0), *const h = c.output<T>(1), *const scratch = seq.scratch<T>(c);
+    const std::int64_t units = seq.units, inputs = seq.inputs_of_steps();
+    const T *x = c.input<T>(0), *h0 = c.input<T>(1), *kernel = c.input<T>(2), *bias = c.input<T>(4);
+    T* const projected = inputs == 0 ? c.scratch<T>(seq.directions * seq.rows() * units) : nullptr;
+    if (projected) project(c, seq, units, x, kernel, projected);
+    const auto recurrent = pack_recurrent<T>(
+        c, seq, {c.input<T>(3), units, false, inputs + units, units, 1, kernel, inputs}, units * units, inputs * units);
+    T *const y = c.output<T>(0), *const h = c.output<T>(1), *const scratch = seq.scratch<T>(c, inputs);
     seq.for_blocks<T>(c, units, [&](const Sequence::Block& block) {
       rnn_functions<T>(seq.multiplier)
           .simple({.walk = block.walk(),
                    .activation = parse_activation(op.activation),
+                   .inputs = inputs,
                    .recurrent = recurrent.of(block),
                    .bias = block.weight(bias, units),
                    .h0 = block.of(h0, units),
+                   .x = block.timed(x, seq.features),
                    .projected = block.by_time<const T>(projected, units),
                    .y = block.outputs(y),
                    .h = block.of(h, units),
-                   .scratch = block.scratch(scratch)});
+                   .scratch = block.scratch(scratch, inputs)});
     });
   });
 }
@@ -97,10 +100,12 @@ void run(const simple_rnn_grad& op, Run& c) {
     T* const dh = copied_output<T>(c, 1, 8, seq.directions * seq.state());
     T* const dz = c.scratch<T>(seq.directions * seq.rows() * units);
     const auto recurrent = pack_recurrent<T>(c, seq, {c.input<T>(3), units, true, units, units, 1}, units * units);
+    const InputGradient<T> input(c, seq, units, c.input<T>(2), c.output<T>(0));
     T* const scratch = seq.scratch<T>(c);
     seq.for_blocks<T>(c, units, [&](const Sequence::Block& block) {
       rnn_functions<T>(seq.multiplier)
           .simple_grad({.walk = block.walk(),
+                        .input = input.of(block),
                         .activation = parse_activation(op.activation),
                         .recurrent = recurrent.of(block),
                         .y = block.outputs(y),
@@ -109,7 +114,8 @@ void run(const simple_rnn_grad& op, Run& c) {
                         .dh = block.of(dh, units),
                         .scratch = block.scratch(scratch)});
     });
-    input_gradients(c, seq, units, x, c.input<T>(2), dz, c.output<T>(0), c.output<T>(2));
+    input.finish(c, dz);
+    kernel_gradients(c, seq, units, x, dz, c.output<T>(2));
     recurrent_gradients(c, seq, {units, 0, units}, states_before(c, seq, y, h0), dz, c.output<T>(3));
     bias_gradients(c, seq, units, dz, c.output<T>(4), units);
   });

@@ -1,6 +1,7 @@
 // What the recurrent ops share: the layout of a sequence, the split of the batch, and matrix products.
 // The recurrence of one sample never meets another's, nor one direction the other, so blocks of the batch run through
-// time in parallel; the products over all steps (input projection, weight gradients) are single large ones.
+// time in parallel; the products over all steps (weight gradients, and those with x where blocks have few rows) are
+// single large ones.
 #pragma once
 
 #include <algorithm>
@@ -130,8 +131,8 @@ struct Sequence {
       return timed(data ? data + direction * s.units : nullptr, 2 * s.units);
     }
     template <class T>
-    T* scratch(T* data) const {
-      return of(data, rnn_scratch(1, s.units));
+    T* scratch(T* data, std::int64_t inputs = 0) const {
+      return of(data, rnn_scratch(1, s.units, inputs));
     }
   };
 
@@ -160,8 +161,13 @@ struct Sequence {
   // the recurrent kernel in every step.
   std::int64_t blocks() const {
     if (multiplier.arithmetic != kernels::Arithmetic::fma) return tiled_blocks();
-    // Four rows are enough to be bound by arithmetic even if it comes from L3.
-    return blocks_of(16);
+    // 16 rows are three tiles that read a panel from L2 after the first.
+    return blocks_of(32);
+  }
+  // How many features the steps multiply, together with the state: all, where a block has rows enough to bound that by
+  // arithmetic. What x W would take to memory and back then stays in registers. Else none: x W is one product before.
+  std::int64_t inputs_of_steps() const {
+    return multiplier.arithmetic == kernels::Arithmetic::fma && batch >= 8 * blocks() ? features : 0;
   }
   // Four blocks of a whole tile's rows, then more of two tiles' rows, which load less for each product.
   std::int64_t tiled_blocks() const { return std::max(std::min<std::int64_t>(4, blocks_of(32)), blocks_of(64)); }
@@ -175,26 +181,28 @@ struct Sequence {
   static constexpr std::int64_t kTeamStep = 8192;
 
   template <class T>
-  T* scratch(Run& c) const {
-    return c.scratch<T>(directions * rnn_scratch(batch, units));
+  T* scratch(Run& c, std::int64_t inputs = 0) const {
+    return c.scratch<T>(directions * rnn_scratch(batch, units, inputs));
   }
 };
 
-// Packed recurrent matrices, one a direction; `matrix` is that of the first, the second's data is `apart` behind it.
+// Packed recurrent matrices, one a direction; `matrix` is that of the first, the second's data is `apart` behind it,
+// and its input kernel `inputs_apart`.
 struct PackedRecurrent {
   const char* data;
   std::size_t size;
   const void* of(const Sequence::Block& block) const { return data + static_cast<std::size_t>(block.direction) * size; }
 };
 template <class T>
-PackedRecurrent pack_recurrent(Run& c, const Sequence& s, RecurrentMatrix<T> matrix, std::int64_t apart) {
+PackedRecurrent pack_recurrent(Run& c, const Sequence& s, RecurrentMatrix<T> matrix, std::int64_t apart,
+                               std::int64_t inputs_apart = 0) {
   const auto& kernels = rnn_functions<T>(s.multiplier);
   const std::size_t size = kernels.packed_bytes(matrix.k, matrix.units, matrix.gates);
   char* const packed = c.scratch<char>(s.directions * static_cast<std::int64_t>(size));
-  const std::int64_t row = matrix.gates * padded_units(s.units);
+  const std::int64_t row = matrix.gates * padded_units(matrix.units);
   const std::int64_t grain =
       std::max(kRnnPackRows, grain_for(0.15 * static_cast<double>(row)) / kRnnPackRows * kRnnPackRows);
-  for (std::int64_t d = 0; d < s.directions; ++d, matrix.data += apart)
+  for (std::int64_t d = 0; d < s.directions; ++d, matrix.data += apart, matrix.input += inputs_apart)
     parallel_ranges(matrix.k, grain, [&](std::int64_t k0, std::int64_t k1) {
       kernels.pack(matrix, packed + static_cast<std::size_t>(d) * size, k0, k1);
     });
@@ -238,18 +246,51 @@ void project(Run& c, const Sequence& s, std::int64_t width, const T* x, const T*
                       out + d * s.rows() * width, width);
 }
 
-// The gradients of x and kernel from those of the gates, (directions, batch, steps, width).
+// Where the gradient of x comes from: the steps, or one product after them.
 template <class T>
-void input_gradients(Run& c, const Sequence& s, std::int64_t width, const T* x, const T* kernel, const T* dgates, T* dx,
-                     T* dkernel) {
-  T* const part = s.directions == 2 ? c.scratch<T>(s.rows() * s.features) : nullptr;  // dx of the first direction
-  for (std::int64_t d = 0; d < s.directions; ++d) {
-    const T* const dg = dgates + d * s.rows() * width;
-    const std::int64_t at = d * s.features * width;
-    matrix_product<T>(c, s.rows(), s.features, width, {dg, width}, {kernel + at, width, true},
-                      d + 1 < s.directions ? part : dx, s.features, d > 0 ? part : nullptr);
-    matrix_product<T>(c, s.features, width, s.rows(), {x, s.features, true}, {dg, width}, dkernel + at, width);
+class InputGradient {
+ public:
+  InputGradient(Run& c, const Sequence& s, std::int64_t width, const T* kernel, T* dx)
+      : s_(s), width_(width), inputs_(s.inputs_of_steps()), kernel_(kernel), dx_(dx) {
+    if (s.directions == 2) first_ = c.scratch<T>(s.rows() * s.features);
+    if (inputs_ > 0) packed_ = pack_recurrent<T>(c, s, {kernel, width, true, width, s.features, 1}, s.features * width);
   }
+
+  InputGrad<T> of(const Sequence::Block& block) const {
+    if (inputs_ == 0) return {};
+    return {inputs_, packed_.of(block), block.timed(first_ && block.direction == 0 ? first_ : dx_, inputs_)};
+  }
+
+  // dgates (directions, batch, steps, width), of all steps.
+  void finish(Run& c, const T* dgates) const {
+    if (inputs_ > 0) {
+      const std::int64_t n = s_.rows() * inputs_;
+      for (std::int64_t d = 1; d < s_.directions; ++d)
+        parallel_ranges(n, grain_for(0.3), [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t i = begin; i < end; ++i) dx_[i] += first_[i];
+        });
+      return;
+    }
+    for (std::int64_t d = 0; d < s_.directions; ++d)
+      matrix_product<T>(c, s_.rows(), s_.features, width_, {dgates + d * s_.rows() * width_, width_},
+                        {kernel_ + d * s_.features * width_, width_, true}, d + 1 < s_.directions ? first_ : dx_,
+                        s_.features, d > 0 ? first_ : nullptr);
+  }
+
+ private:
+  const Sequence& s_;
+  std::int64_t width_, inputs_;
+  const T* kernel_;
+  T *dx_, *first_ = nullptr;  // first_: of the first of two directions
+  PackedRecurrent packed_{};
+};
+
+// The gradient of the input kernel from those of the gates, (directions, batch, steps, width).
+template <class T>
+void kernel_gradients(Run& c, const Sequence& s, std::int64_t width, const T* x, const T* dgates, T* out) {
+  for (std::int64_t d = 0; d < s.directions; ++d)
+    matrix_product<T>(c, s.features, width, s.rows(), {x, s.features, true}, {dgates + d * s.rows() * width, width},
+                      out + d * s.features * width, width);
 }
 
 // Columns [first, last) of the `width` of a recurrent kernel and of its gates.

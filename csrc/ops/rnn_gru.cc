@@ -82,10 +82,12 @@ void run(const gru_grad& op, Run& c) {
     T* const dgates = c.scratch<T>(seq.directions * seq.rows() * width);
     T* const drecurrent = op.reset_after ? c.scratch<T>(seq.directions * seq.rows() * width) : dgates;
     const GruWeights weights(c, seq, c.input<T>(3), op.reset_after, true);
+    const InputGradient<T> input(c, seq, width, c.input<T>(2), c.output<T>(0));
     T* const scratch = seq.scratch<T>(c);
     seq.for_blocks<T>(c, width, [&](const Sequence::Block& block) {
       rnn_functions<T>(seq.multiplier)
           .gru_grad({.walk = block.walk(),
+                     .input = input.of(block),
                      .reset_after = op.reset_after,
                      .recurrent = weights.recurrent.of(block),
                      .candidate = weights.candidate.of(block),
@@ -100,7 +102,8 @@ void run(const gru_grad& op, Run& c) {
                      .scratch = block.scratch(scratch)});
     });
     T *const drecurrent_kernel = c.output<T>(3), *const dbias = c.output<T>(4);
-    input_gradients(c, seq, width, x, c.input<T>(2), dgates, c.output<T>(0), c.output<T>(2));
+    input.finish(c, dgates);
+    kernel_gradients(c, seq, width, x, dgates, c.output<T>(2));
     const std::int64_t of_h = op.reset_after ? width : 2 * units;
     recurrent_gradients(c, seq, {width, 0, of_h}, states_before(c, seq, y, h0), drecurrent, drecurrent_kernel);
     if (!op.reset_after) recurrent_gradients(c, seq, {width, of_h, width}, inner, dgates, drecurrent_kernel);

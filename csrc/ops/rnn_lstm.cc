@@ -21,18 +21,25 @@ void run(const lstm& op, Run& c) {
   for_floating(c.dtype(0), [&](auto tag) {
     using T = decltype(tag);
     const Sequence seq(c, 3, 6, op.go_backwards);
-    const std::int64_t units = seq.units, width = 4 * units;
-    const T *h0 = c.input<T>(1), *c0 = c.input<T>(2), *bias = c.input<T>(5);
-    T* const gates = op.caches ? c.output<T>(3) : c.scratch<T>(seq.directions * seq.rows() * width);
-    project(c, seq, width, c.input<T>(0), c.input<T>(3), gates);
-    const auto recurrent = pack_recurrent<T>(c, seq, {c.input<T>(4), width, false, units, units, 4}, units * width);
+    const std::int64_t units = seq.units, width = 4 * units, inputs = seq.inputs_of_steps();
+    const T *x = c.input<T>(0), *h0 = c.input<T>(1), *c0 = c.input<T>(2), *kernel = c.input<T>(3);
+    const T* const bias = c.input<T>(5);
+    T* gates = op.caches ? c.output<T>(3) : nullptr;
+    if (inputs == 0) {
+      if (!gates) gates = c.scratch<T>(seq.directions * seq.rows() * width);
+      project(c, seq, width, x, kernel, gates);
+    }
+    const auto recurrent = pack_recurrent<T>(
+        c, seq, {c.input<T>(4), width, false, inputs + units, units, 4, kernel, inputs}, units * width, inputs * width);
     T *const y = c.output<T>(0), *const h = c.output<T>(1), *const cell = c.output<T>(2);
-    T *const cells = op.caches ? c.output<T>(4) : nullptr, *const scratch = seq.scratch<T>(c);
+    T *const cells = op.caches ? c.output<T>(4) : nullptr, *const scratch = seq.scratch<T>(c, inputs);
     seq.for_blocks<T>(c, units, [&](const Sequence::Block& block) {
       rnn_functions<T>(seq.multiplier)
           .lstm({.walk = block.walk(),
+                 .inputs = inputs,
                  .recurrent = recurrent.of(block),
                  .bias = block.weight(bias, width),
+                 .x = block.timed(x, seq.features),
                  .h0 = block.of(h0, units),
                  .c0 = block.of(c0, units),
                  .gates = block.by_time(gates, width),
@@ -40,7 +47,7 @@ void run(const lstm& op, Run& c) {
                  .cells = block.by_step(cells, units),
                  .h = block.of(h, units),
                  .c = block.of(cell, units),
-                 .scratch = block.scratch(scratch)});
+                 .scratch = block.scratch(scratch, inputs)});
     });
   });
 }
@@ -67,10 +74,12 @@ void run(const lstm_grad& op, Run& c) {
     T *const dh = copied_output<T>(c, 1, 11, state), *const dc = copied_output<T>(c, 2, 12, state);
     T* const dgates = c.scratch<T>(seq.directions * seq.rows() * width);
     const auto recurrent = pack_recurrent<T>(c, seq, {c.input<T>(4), width, true, width, units, 1}, units * width);
+    const InputGradient<T> input(c, seq, width, c.input<T>(3), c.output<T>(0));
     T* const scratch = seq.scratch<T>(c);
     seq.for_blocks<T>(c, width, [&](const Sequence::Block& block) {
       rnn_functions<T>(seq.multiplier)
           .lstm_grad({.walk = block.walk(),
+                      .input = input.of(block),
                       .recurrent = recurrent.of(block),
                       .c0 = block.of(c0, units),
                       .gates = block.by_time(gates, width),
@@ -81,7 +90,8 @@ void run(const lstm_grad& op, Run& c) {
                       .dc = block.of(dc, units),
                       .scratch = block.scratch(scratch)});
     });
-    input_gradients(c, seq, width, x, c.input<T>(3), dgates, c.output<T>(0), c.output<T>(3));
+    input.finish(c, dgates);
+    kernel_gradients(c, seq, width, x, dgates, c.output<T>(3));
     recurrent_gradients(c, seq, {width, 0, width}, states_before(c, seq, y, h0), dgates, c.output<T>(4));
     bias_gradients(c, seq, width, dgates, c.output<T>(5), width);
   });

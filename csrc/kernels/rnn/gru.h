@@ -114,7 +114,7 @@ void gru(const GruBlock<T>& b) {
   const Walk& walk = b.walk;
   const std::int64_t state = walk.rows * padded_units(walk.units);
   T *h_prev = b.scratch, *h = b.scratch + state;
-  load_state(walk, b.h0, h_prev);
+  load_state(walk, b.h0, h_prev, padded_units(walk.units));
   walk.team.wait();
   for (std::int64_t step = 0; step < walk.steps; ++step) {
     if (b.reset_after)
@@ -125,7 +125,7 @@ void gru(const GruBlock<T>& b) {
     h_prev = h;
     h = swap;
   }
-  store_state(walk, h_prev, b.h);
+  store_state(walk, h_prev, padded_units(walk.units), b.h);
 }
 
 // dh in: the gradient of h; out: what reaches h_prev through the gate z. d: of z and g before their activations.
@@ -147,7 +147,7 @@ void gru_grad(const GruGradBlock<T>& b) {
   const Walk& walk = b.walk;
   const std::int64_t units = walk.units, padded = padded_units(units);
   T* const carried = b.scratch;  // what reaches h past the recurrent kernel
-  load_state(walk, b.dh, carried);
+  load_state(walk, b.dh, carried, padded);
   walk.team.wait();
   // The gradient of h R: of the gates themselves where the reset gate comes first.
   const Series<T>& drecurrent = b.reset_after ? b.drecurrent : b.dgates;
@@ -197,7 +197,10 @@ void gru_grad(const GruGradBlock<T>& b) {
             copy_part(carry, dh, L);
           }
         });
-    if (b.reset_after) continue;
+    if (b.reset_after) {
+      input_grad<Step>(walk, b.input, b.dgates, 3 * units, step);
+      continue;
+    }
     for_step(
         walk, b.dgates.at(0, step) + 2 * units, b.dgates.row, Panels<Step>{b.candidate, units, units, 1},
         [](std::int64_t, std::int64_t) {},
@@ -217,6 +220,7 @@ void gru_grad(const GruGradBlock<T>& b) {
             copy_part(b.dgates.at(row, step) + units + t.unit, dinner, t.count);
           }
         });
+    input_grad<Step>(walk, b.input, b.dgates, 3 * units, step);
   }
   finish_grad<Step, T>(walk, drecurrent.at(0, 0), drecurrent.row, recurrent, carried, b.dh);
 }

@@ -21,22 +21,28 @@ template <class Step, class T = typename Step::Value>
 void lstm(const LstmBlock<T>& b) {
   constexpr int L = kLanes<T>;
   const Walk& walk = b.walk;
-  const std::int64_t units = walk.units, padded = padded_units(units), state = walk.rows * padded;
-  const Panels<Step> recurrent{b.recurrent, units, units, 4};
-  T *h_prev = b.scratch, *h = b.scratch + state, *const c = b.scratch + 2 * state;
-  load_state(walk, b.h0, h_prev);
-  load_state(walk, b.c0, c);
+  const std::int64_t units = walk.units, padded = padded_units(units);
+  // A row of a step's left side is x and h without a gap, h on a whole vector.
+  const std::int64_t inputs = b.inputs, before = padded_units(inputs), ld = before + padded;
+  const Panels<Step> panels{b.recurrent, inputs + units, units, 4};
+  T *h_prev = b.scratch + before, *h = h_prev + walk.rows * ld, *const c = b.scratch + 2 * walk.rows * ld;
+  load_state(walk, b.h0, h_prev, ld);
+  load_state(walk, b.c0, c, padded);
+  load_inputs(walk, inputs, b.x, 0, h_prev - inputs, ld);
   walk.team.wait();
   for (std::int64_t step = 0; step < walk.steps; ++step) {
+    if (step + 1 < walk.steps) load_inputs(walk, inputs, b.x, step + 1, h - inputs, ld);
     for_step(
-        walk, h_prev, padded, recurrent,
-        [&](std::int64_t row, std::int64_t unit) { prefetch(b.gates.at(row, step) + unit, 4, units); },
+        walk, h_prev - inputs, ld, panels,
+        [&](std::int64_t row, std::int64_t unit) {
+          if (inputs == 0) prefetch(b.gates.at(row, step) + unit, 4, units);
+        },
         [&](const StepResult<T>& t) {
           for (int r = 0; r < t.rows; ++r) {
             const T* const gates = b.gates.at(t.row + r, step) + t.unit;
             T* const z = t.z(r);
             for (int g = 0; g < 4; ++g) {
-              add_part(z + g * L, gates + g * units, t.count);
+              if (inputs == 0) add_part(z + g * L, gates + g * units, t.count);
               if (b.bias) add_part(z + g * L, b.bias + g * units + t.unit, t.count);
             }
             sigmoid_vector(z);
@@ -45,27 +51,27 @@ void lstm(const LstmBlock<T>& b) {
             sigmoid_vector(z + 3 * L);
           }
           for (int r = 0; r < t.rows; ++r) {
-            const std::int64_t row = t.row + r, at = row * padded + t.unit;
+            const std::int64_t row = t.row + r, at = row * ld + t.unit;
             if (masked(walk, row, step))
               copy_part(h + at, h_prev + at, L);
             else
-              lstm_cell(t.z(r), c + at, h + at);
+              lstm_cell(t.z(r), c + row * padded + t.unit, h + at);
           }
           for (int r = 0; r < t.rows; ++r) {
-            const std::int64_t row = t.row + r, at = row * padded + t.unit;
-            copy_part(b.y.at(row, step) + t.unit, h + at, t.count);
+            const std::int64_t row = t.row + r;
+            copy_part(b.y.at(row, step) + t.unit, h + row * ld + t.unit, t.count);
             if (!b.cells.data) continue;
             T* const gates = b.gates.at(row, step) + t.unit;
             for (int g = 0; g < 4; ++g) copy_part(gates + g * units, t.z(r) + g * L, t.count);
-            copy_part(b.cells.at(row, step) + t.unit, c + at, t.count);
+            copy_part(b.cells.at(row, step) + t.unit, c + row * padded + t.unit, t.count);
           }
         });
     T* const swap = h_prev;
     h_prev = h;
     h = swap;
   }
-  store_state(walk, h_prev, b.h);
-  store_state(walk, c, b.c);
+  store_state(walk, h_prev, ld, b.h);
+  store_state(walk, c, padded, b.c);
 }
 
 // dh: the gradient of h, all that reaches it. dc in: of c from later steps; out: for the step before.
@@ -93,8 +99,8 @@ void lstm_grad(const LstmGradBlock<T>& b) {
   const std::int64_t units = walk.units, padded = padded_units(units), state = walk.rows * padded;
   const Panels<Step> recurrent{b.recurrent, 4 * units, units, 1};
   T *const carried = b.scratch, *const dc = b.scratch + state;  // of the last h and through masked steps; of c
-  load_state(walk, b.dh, carried);
-  load_state(walk, b.dc, dc);
+  load_state(walk, b.dh, carried, padded);
+  load_state(walk, b.dc, dc, padded);
   walk.team.wait();
   for (std::int64_t step = walk.steps - 1; step >= 0; --step) {
     const T* const later = step + 1 < walk.steps ? b.dgates.at(0, step + 1) : nullptr;
@@ -128,9 +134,10 @@ void lstm_grad(const LstmGradBlock<T>& b) {
             zero_part(carried + at, L);
           }
         });
+    input_grad<Step>(walk, b.input, b.dgates, 4 * units, step);
   }
   finish_grad<Step, T>(walk, b.dgates.at(0, 0), b.dgates.row, recurrent, carried, b.dh);
-  store_state(walk, dc, b.dc);
+  store_state(walk, dc, padded, b.dc);
 }
 
 }  // namespace

@@ -59,6 +59,13 @@ template <class T>
 void pack_vectors(const RecurrentMatrix<T>& m, int first, int v, int vectors, T* to, std::int64_t width, std::int64_t k,
                   std::int64_t count) {
   constexpr int L = kLanes<T>;
+  if (k < m.inputs) {
+    const std::int64_t above = m.inputs - k < count ? m.inputs - k : count;
+    pack_vectors(RecurrentMatrix<T>{m.input, m.ld, false, m.inputs, m.units, m.gates}, first, v, vectors, to, width, k,
+                 above);
+    to += above * width, k += above, count -= above;
+  }
+  k -= m.inputs;
   for (const int end = v + vectors; v < end; ++v, to += L) {
     const std::int64_t unit = static_cast<std::int64_t>(first + (m.gates == 1 ? v : 0)) * L;
     const std::int64_t column = unit + (m.gates == 1 ? 0 : v * m.units);

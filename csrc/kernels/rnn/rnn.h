@@ -1,6 +1,6 @@
 // LSTM, GRU and SimpleRNN through all steps of time, forward and backward, for a block of the rows of a batch. csrc/ops
-// makes the products that span all steps (x W before, the gradients of the weights after) and hands out
-// blocks.
+// makes the products that span all steps (the gradients of the weights after; x W before and dx after, where the steps
+// do not multiply x themselves) and hands out blocks.
 //
 // The recurrent kernel is packed once per call into panels of vectors (panels.h). A step multiplies the state with a
 // panel and finishes the units of that panel while they are in L1: gates, new state, output. States live in compact
@@ -27,7 +27,9 @@ struct Series {
   T* at(std::int64_t r, std::int64_t s) const { return data + r * row + s * step; }
 };
 
-// The right side of a step's product, (k, gates * units), read from a recurrent kernel or, transposed, its columns.
+// The right side of a step's product, (k, gates * units), read from a recurrent kernel or, transposed, its columns. If
+// not transposed it may be the lower part of a matrix whose first `inputs` rows are those of the input kernel; k counts
+// both.
 template <class T>
 struct RecurrentMatrix {
   const T* data;
@@ -35,6 +37,8 @@ struct RecurrentMatrix {
   bool transposed;
   std::int64_t k, units;
   int gates;
+  const T* input = nullptr;
+  std::int64_t inputs = 0;
 };
 
 // Several threads may walk one block together: each takes its share of the units, and they wait for each other after
@@ -53,26 +57,39 @@ constexpr std::int64_t padded_units(std::int64_t units) {
 }
 // Where the packing of panels may be cut: the steps of a tile of bfloat16.
 inline constexpr std::int64_t kRnnPackRows = 32;
-// Scratch of a block, in elements, for every kernel below.
-constexpr std::int64_t rnn_scratch(std::int64_t rows, std::int64_t units) { return 3 * rows * padded_units(units); }
+// Scratch of a block, in elements, for every kernel below. inputs: of the steps' products, besides the state.
+constexpr std::int64_t rnn_scratch(std::int64_t rows, std::int64_t units, std::int64_t inputs) {
+  return rows * (3 * padded_units(units) + 2 * padded_units(inputs));
+}
 
 //   i, f, o = sigmoid(gates + h R + bias), g = tanh(..);  c = f c + i g;  h = o tanh(c)
-// gates (4 units) in: x W. Out, if `cells` is given: the activated gates.
+// gates (4 units) in: x W, if inputs is 0. Out, if `cells` is given: the activated gates.
 template <class T>
 struct LstmBlock {
   Walk walk;
-  const void* recurrent;  // packed (units, 4 units)
+  std::int64_t inputs;    // features of x, if the steps multiply them
+  const void* recurrent;  // packed (inputs + units, 4 units)
   const T* bias;          // (4 units,) or nullptr
-  const T *h0, *c0;       // (rows, units)
+  Series<const T> x;
+  const T *h0, *c0;  // (rows, units)
   Series<T> gates, y, cells;
   T *h, *c;  // (rows, units): the last states
   T* scratch;
+};
+
+// The gradient of x, if the steps compute it: their gates' gradients times the input kernel transposed.
+template <class T>
+struct InputGrad {
+  std::int64_t inputs;  // features of x, or 0
+  const void* kernel;   // packed (gates * units, inputs)
+  Series<T> dx;
 };
 
 // dh and dc (rows, units) in: the gradients of the last states; out: of the first. dgates: before the activations.
 template <class T>
 struct LstmGradBlock {
   Walk walk;
+  InputGrad<T> input;
   const void* recurrent;  // packed (4 units, units), the recurrent kernel transposed
   const T* c0;
   Series<const T> gates, cells, dy;
@@ -102,6 +119,7 @@ struct GruBlock {
 template <class T>
 struct GruGradBlock {
   Walk walk;
+  InputGrad<T> input;
   bool reset_after;
   const void* recurrent;  // packed (3 units, units), or (2 units, units) if not reset_after
   const void* candidate;  // packed (units, units) if not reset_after
@@ -112,15 +130,16 @@ struct GruGradBlock {
   T* scratch;
 };
 
-// h = activation(projected + h R + bias)
+// h = activation(projected + h R + bias); projected: x W, if inputs is 0
 template <class T>
 struct SimpleRnnBlock {
   Walk walk;
   kernels::Activation activation;
-  const void* recurrent;  // packed (units, units)
+  std::int64_t inputs;    // as in LstmBlock
+  const void* recurrent;  // packed (inputs + units, units)
   const T* bias;
   const T* h0;
-  Series<const T> projected;
+  Series<const T> x, projected;
   Series<T> y;
   T* h;
   T* scratch;
@@ -129,6 +148,7 @@ struct SimpleRnnBlock {
 template <class T>
 struct SimpleRnnGradBlock {
   Walk walk;
+  InputGrad<T> input;
   kernels::Activation activation;
   const void* recurrent;  // packed, transposed
   Series<const T> y, dy;

@@ -28,22 +28,28 @@ KCORE_INLINE void simple_cell(Activation activation, T* h) {
 template <class Step, class T = typename Step::Value>
 void simple(const SimpleRnnBlock<T>& b) {
   const Walk& walk = b.walk;
-  const std::int64_t units = walk.units, padded = padded_units(units);
-  T *h_prev = b.scratch, *h = b.scratch + walk.rows * padded;
-  load_state(walk, b.h0, h_prev);
+  const std::int64_t units = walk.units, inputs = b.inputs;
+  // A row of a step's left side is x and h without a gap, h on a whole vector.
+  const std::int64_t before = padded_units(inputs), ld = before + padded_units(units);
+  T *h_prev = b.scratch + before, *h = h_prev + walk.rows * ld;
+  load_state(walk, b.h0, h_prev, ld);
+  load_inputs(walk, inputs, b.x, 0, h_prev - inputs, ld);
   walk.team.wait();
   for (std::int64_t step = 0; step < walk.steps; ++step) {
+    if (step + 1 < walk.steps) load_inputs(walk, inputs, b.x, step + 1, h - inputs, ld);
     for_step(
-        walk, h_prev, padded, Panels<Step>{b.recurrent, units, units, 1},
-        [&](std::int64_t row, std::int64_t unit) { prefetch(b.projected.at(row, step) + unit, 1, 0); },
+        walk, h_prev - inputs, ld, Panels<Step>{b.recurrent, inputs + units, units, 1},
+        [&](std::int64_t row, std::int64_t unit) {
+          if (inputs == 0) prefetch(b.projected.at(row, step) + unit, 1, 0);
+        },
         [&](const StepResult<T>& t) {
           for (int r = 0; r < t.rows; ++r) {
-            const std::int64_t row = t.row + r, at = row * padded + t.unit;
+            const std::int64_t row = t.row + r, at = row * ld + t.unit;
             T* const z = t.z(r);
             if (masked(walk, row, step)) {
               copy_part(h + at, h_prev + at, kLanes<T>);
             } else {
-              add_part(z, b.projected.at(row, step) + t.unit, t.count);
+              if (inputs == 0) add_part(z, b.projected.at(row, step) + t.unit, t.count);
               if (b.bias) add_part(z, b.bias + t.unit, t.count);
               simple_cell(b.activation, z);
               copy_part(h + at, z, kLanes<T>);
@@ -55,7 +61,7 @@ void simple(const SimpleRnnBlock<T>& b) {
     h_prev = h;
     h = swap;
   }
-  store_state(walk, h_prev, b.h);
+  store_state(walk, h_prev, ld, b.h);
 }
 
 // The slope of the activation where its value is h.
@@ -76,7 +82,7 @@ void simple_grad(const SimpleRnnGradBlock<T>& b) {
   const std::int64_t units = walk.units, padded = padded_units(units);
   const Panels<Step> recurrent{b.recurrent, units, units, 1};
   T* const carried = b.scratch;  // of the last h and through masked steps
-  load_state(walk, b.dh, carried);
+  load_state(walk, b.dh, carried, padded);
   walk.team.wait();
   for (std::int64_t step = walk.steps - 1; step >= 0; --step) {
     const T* const later = step + 1 < walk.steps ? b.dz.at(0, step + 1) : nullptr;
@@ -103,6 +109,7 @@ void simple_grad(const SimpleRnnGradBlock<T>& b) {
             zero_part(carry, kLanes<T>);
           }
         });
+    input_grad<Step>(walk, b.input, b.dz, units, step);
   }
   finish_grad<Step, T>(walk, b.dz.at(0, 0), b.dz.row, recurrent, carried, b.dh);
 }

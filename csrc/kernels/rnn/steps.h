@@ -106,22 +106,30 @@ KCORE_INLINE void tanh_vector(T* z) {
 
 // --- compact states, rows padded to whole vectors ---
 
-// to (rows, padded) from an array (rows, units). One member of a team does it; the others wait before they read.
+// to (rows, padded), rows ld apart, from an array (rows, units). One member of a team does it; the others wait before
+// they read.
 template <class T>
-void load_state(const Walk& walk, const T* from, T* to) {
+void load_state(const Walk& walk, const T* from, T* to, std::int64_t ld) {
   if (walk.team.member > 0) return;
   const std::int64_t padded = padded_units(walk.units);
   for (std::int64_t r = 0; r < walk.rows; ++r)
-    for (std::int64_t j = 0; j < padded; ++j)
-      to[r * padded + j] = from && j < walk.units ? from[r * walk.units + j] : T(0);
+    for (std::int64_t j = 0; j < padded; ++j) to[r * ld + j] = from && j < walk.units ? from[r * walk.units + j] : T(0);
 }
 
 template <class T>
-void store_state(const Walk& walk, const T* from, T* to) {
+void store_state(const Walk& walk, const T* from, std::int64_t ld, T* to) {
   if (walk.team.member > 0) return;
-  const std::int64_t padded = padded_units(walk.units);
   for (std::int64_t r = 0; r < walk.rows; ++r)
-    for (std::int64_t j = 0; j < walk.units; ++j) to[r * walk.units + j] = from[r * padded + j];
+    for (std::int64_t j = 0; j < walk.units; ++j) to[r * walk.units + j] = from[r * ld + j];
+}
+
+// A step's rows of x to rows ld apart; by one member, as above.
+template <class T>
+void load_inputs(const Walk& walk, std::int64_t inputs, const Series<const T>& x, std::int64_t step, T* to,
+                 std::int64_t ld) {
+  if (walk.team.member > 0 || inputs == 0) return;
+  for (std::int64_t r = 0; r < walk.rows; ++r)
+    __builtin_memcpy(to + r * ld, x.at(r, step), static_cast<std::size_t>(inputs) * sizeof(T));
 }
 
 // The gradient of the first state: `carried` and what the first step's gates pass on.
@@ -133,7 +141,20 @@ void finish_grad(const Walk& walk, const T* dgates, std::int64_t ld, const Panel
       [&](const StepResult<T>& t) {
         for (int r = 0; r < t.rows; ++r) add_part(carried + (t.row + r) * padded + t.unit, t.z(r), kLanes<T>);
       });
-  store_state(walk, carried, dh);
+  store_state(walk, carried, padded, dh);
+}
+
+// dx of a step, while the gradients of its `width` gates are in the cache.
+template <class Step, class T>
+void input_grad(const Walk& walk, const InputGrad<T>& input, const Series<T>& dgates, std::int64_t width,
+                std::int64_t step) {
+  if (input.inputs == 0) return;
+  for_step(
+      walk, dgates.at(0, step), dgates.row, Panels<Step>{input.kernel, width, input.inputs, 1},
+      [](std::int64_t, std::int64_t) {},
+      [&](const StepResult<T>& t) {
+        for (int r = 0; r < t.rows; ++r) copy_part(input.dx.at(t.row + r, step) + t.unit, t.z(r), t.count);
+      });
 }
 
 inline bool masked(const Walk& walk, std::int64_t row, std::int64_t step) {
