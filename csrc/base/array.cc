@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cstdint>
 #include <cstdio>
@@ -148,33 +149,32 @@ std::shared_ptr<void> allocate(std::size_t bytes) {
 MemoryStats memory_stats() { return allocator().stats(); }
 void release_cached_memory() { allocator().release(); }
 
+Array::Array(TensorSpec spec) : spec_(spec) {
+  static std::atomic<std::uint64_t> last{0};
+  id_ = last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
 Array Array::empty(TensorSpec spec) {
-  Array array;
   // A size of more than 2^60 elements is a mistake, and would overflow the byte count.
   double elements = 1;
   for (std::int64_t dim : spec.shape) elements *= static_cast<double>(dim);
   if (elements > 1e18) throw std::bad_alloc();
+  Array array(spec);
   array.buffer_ = allocate(static_cast<std::size_t>(spec.shape.size() * size_of(spec.dtype)));
-  array.spec_ = spec;
   return array;
 }
 
-Array Array::symbolic(TensorSpec spec) {
-  Array array;
-  array.spec_ = spec;
-  return array;
-}
+Array Array::symbolic(TensorSpec spec) { return Array(spec); }
 
 Array Array::wrap(std::shared_ptr<void> owner, void* data, TensorSpec spec) {
-  Array array;
+  Array array(spec);
   array.buffer_ = std::shared_ptr<void>(std::move(owner), data);
-  array.spec_ = spec;
   return array;
 }
 
 Array Array::reshaped(const Shape& shape) const {
-  Array array = *this;
-  array.spec_.shape = shape;
+  Array array({spec_.dtype, shape});
+  array.buffer_ = buffer_;
   return array;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "kcore/tensor.h"
@@ -30,6 +31,8 @@ class Array {
   // Memory of somebody else's, kept alive by `owner`.
   static Array wrap(std::shared_ptr<void> owner, void* data, TensorSpec spec);
 
+  // The same for copies of this value and for nothing else in this process; 0 of no value.
+  std::uint64_t id() const { return id_; }
   const TensorSpec& spec() const { return spec_; }
   DType dtype() const { return spec_.dtype; }
   const Shape& shape() const { return spec_.shape; }
@@ -40,8 +43,11 @@ class Array {
   Array reshaped(const Shape& shape) const;
 
  private:
+  explicit Array(TensorSpec spec);
+
   std::shared_ptr<void> buffer_;
   TensorSpec spec_;
+  std::uint64_t id_ = 0;
 };
 
 }  // namespace kcore

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/check.h"
+#include "program/recorder.h"
 
 namespace kcore::python {
 namespace {
@@ -33,6 +34,7 @@ Array from_numpy(const py::array& source) {
 // A read-only view of the array's memory, which it keeps alive.
 py::array to_numpy(py::object self) {
   const auto& array = self.cast<const Array&>();
+  if (Recorder* recorder = Recorder::active()) recorder->looked_at(array, "numpy");
   if (array.is_symbolic())
     throw Error(
         ErrorKind::value,
@@ -52,6 +54,7 @@ py::object item_as(const Array& a) {
 
 // The value of an array of one element as a Python number.
 py::object item(const Array& array) {
+  if (Recorder* recorder = Recorder::active()) recorder->looked_at(array, "item");
   if (array.is_symbolic())
     throw Error(ErrorKind::value,
                 concat("[item] a symbolic tensor of shape ", array.shape(),

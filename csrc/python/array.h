@@ -17,5 +17,6 @@ py::tuple to_tuple(const Shape& shape);
 void bind_array(py::module_& m);
 void bind_dlpack(py::module_& m, py::class_<Array>& array);
 void bind_ops(py::module_& m);
+void bind_program(py::module_& m);
 
 }  // namespace kcore::python

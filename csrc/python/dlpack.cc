@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "program/recorder.h"
 #include "python/array.h"
 
 namespace kcore::python {
@@ -65,6 +66,7 @@ struct Export {
 };
 
 py::capsule to_dlpack(const Array& array) {
+  if (Recorder* recorder = Recorder::active()) recorder->looked_at(array, "dlpack");
   if (array.is_symbolic()) throw Error(ErrorKind::value, "[dlpack] a symbolic tensor has no data");
   auto* e = new Export{array, {}, {}, {}};
   const Shape& shape = array.shape();

@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include "ops/op.h"
+#include "program/recorder.h"
 #include "python/array.h"
 
 namespace kcore::python {
@@ -133,6 +134,8 @@ py::object run(const std::string& name, py::sequence args, const py::dict& dict)
       run_op(call.def, call.attrs.get(), call.inputs, views);
     }
   }
+  if (Recorder* recorder = call.symbolic ? nullptr : Recorder::active())
+    recorder->called(call.def, call.attrs, call.inputs, call.arrays, outputs);
   if (outputs.size() == 1) return py::cast(std::move(outputs[0]));
   py::tuple out(outputs.size());
   for (std::size_t i = 0; i < outputs.size(); ++i) out[i] = py::cast(std::move(outputs[i]));

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from kcore._core import Cell
 from kcore.autograd.apply import apply
 from kcore.autograd.dtype import is_floating, standardize_dtype
 from kcore.autograd.tensor import Tensor, convert_to_tensor
@@ -88,11 +89,12 @@ class Variable:
             )
         self._dtype = value.dtype
         self._shape = value.shape
-        self._set(value)
+        self._cell = Cell(self.path, value.array)
 
-    def _set(self, value: Tensor) -> None:
+    @property
+    def _value(self) -> Tensor:
         # A tensor of its own, whose `source` tells tapes that its gradient is this variable's.
-        self._value = Tensor(value.array, source=self.source)
+        return Tensor(self._cell.value, source=self.source)
 
     @property
     def trainable(self) -> bool:
@@ -143,7 +145,7 @@ class Variable:
                 f"[Variable.assign] {self.path}: expected a value of shape {self._shape}, received {value.shape}"
             )
         if not value.is_symbolic:
-            self._set(value)
+            self._cell.value = value.array
         return self
 
     def assign_add(self, value: Any) -> Variable:
@@ -197,7 +199,7 @@ class Variable:
         memo[id(self)] = copy
         copy.__dict__.update(self.__dict__)
         copy.source = Source(self.trainable)
-        copy._set(self._value)
+        copy._cell = Cell(self.path, self._cell.value)
         return copy
 
     __hash__ = object.__hash__

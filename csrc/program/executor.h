@@ -1,0 +1,67 @@
+// Runs a program again and again.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "program/planner.h"
+
+namespace kcore {
+
+// Memory for the values of runs: taken by a run, given back after it. Programs that do not run at the same time (those
+// of a full batch and of the last, short one) share it.
+class Arenas {
+ public:
+  struct Arena {
+    std::shared_ptr<void> memory;
+    std::size_t bytes = 0;
+  };
+  Arena take(std::size_t bytes);
+  void give(Arena arena);
+
+ private:
+  std::mutex mutex_;
+  std::vector<Arena> free_;
+};
+
+struct Context;  // the views of a run
+
+class Executor {
+ public:
+  Executor(Program program, std::shared_ptr<Arenas> arenas);
+  ~Executor();
+
+  const Program& program() const { return program_; }
+  const Plan& plan() const { return plan_; }
+
+  // One run. Made from the inputs, it reads the variables; run() computes; commit() writes the variables and gives the
+  // outputs. A run that fails has changed nothing.
+  class Step {
+   public:
+    // Throws Error if the inputs are not those that the program was recorded with.
+    Step(Executor& executor, std::vector<Array> inputs);
+    ~Step();
+    Step(const Step&) = delete;
+    Step& operator=(const Step&) = delete;
+    void run();
+    std::vector<Array> commit();
+
+   private:
+    Array array_of(int value) const;
+
+    Executor& executor_;
+    std::unique_ptr<Context> context_;
+    Arenas::Arena arena_;
+    std::vector<Array> inputs_, variables_, fresh_;
+  };
+
+ private:
+  Program program_;
+  Plan plan_;
+  std::shared_ptr<Arenas> arenas_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Context>> idle_;
+};
+
+}  // namespace kcore

@@ -1,0 +1,100 @@
+// Values whose lives do not overlap share memory: the largest first, each at the lowest offset that is free for as long
+// as it lives (Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", arXiv 2001.03288).
+#include "program/planner.h"
+
+#include <algorithm>
+
+namespace kcore {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+
+struct Life {
+  int root;
+  std::size_t bytes, offset = 0;
+  int first, last;  // calls that write and read it first and last
+};
+
+std::size_t bytes_of(const TensorSpec& spec) {
+  const auto bytes = static_cast<std::size_t>(spec.shape.size() * size_of(spec.dtype));
+  return (std::max<std::size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
+}
+
+// Sets the offsets; gives the bytes in all.
+std::size_t pack(std::vector<Life>& lives) {
+  std::sort(lives.begin(), lives.end(), [](const Life& a, const Life& b) {
+    return a.bytes != b.bytes ? a.bytes > b.bytes : a.root < b.root;
+  });
+  std::vector<const Life*> placed;  // by offset
+  std::size_t end = 0;
+  for (Life& life : lives) {
+    std::size_t offset = 0;
+    for (const Life* other : placed) {
+      if (other->last < life.first || life.last < other->first) continue;
+      if (offset + life.bytes <= other->offset) break;
+      offset = std::max(offset, other->offset + other->bytes);
+    }
+    life.offset = offset;
+    end = std::max(end, offset + life.bytes);
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), &life,
+                                   [](const Life* a, const Life* b) { return a->offset < b->offset; }),
+                  &life);
+  }
+  return end;
+}
+
+}  // namespace
+
+Plan plan_memory(const Program& program) {
+  const std::size_t count = program.values.size();
+  Plan plan;
+  plan.roots.resize(count);
+  plan.places.resize(count);
+  for (std::size_t i = 0; i < count; ++i) plan.roots[i] = static_cast<int>(i);
+  for (const Call& call : program.calls)
+    if (call.def->is_view) plan.roots[call.outputs[0]] = plan.roots[call.inputs[0]];
+
+  std::vector<char> in_arena(count);
+  for (const Call& call : program.calls)
+    for (int value : call.outputs) in_arena[plan.roots[value]] = true;
+  const auto put = [&](int value, Where where, std::size_t at) {
+    plan.places[value] = {where, at};
+    in_arena[value] = false;
+  };
+  for (std::size_t i = 0; i < program.inputs.size(); ++i) put(program.inputs[i], Where::input, i);
+  for (std::size_t i = 0; i < program.constants.size(); ++i) put(program.constants[i].value, Where::constant, i);
+  for (std::size_t i = 0; i < program.variables.size(); ++i)
+    if (program.variables[i].before >= 0) put(program.variables[i].before, Where::variable, i);
+  const auto outlives = [&](int value) {
+    const int root = plan.roots[value];
+    if (!in_arena[root]) return;
+    put(root, Where::fresh, plan.fresh.size());
+    plan.fresh.push_back(root);
+  };
+  for (int value : program.outputs) outlives(value);
+  for (const Program::Variable& variable : program.variables)
+    if (variable.after >= 0) outlives(variable.after);
+
+  std::vector<int> first(count, -1), last(count, -1);
+  for (std::size_t i = 0; i < program.calls.size(); ++i) {
+    const auto touch = [&](int value) {
+      if (value < 0) return;
+      const int root = plan.roots[value];
+      if (first[root] < 0) first[root] = static_cast<int>(i);
+      last[root] = static_cast<int>(i);
+    };
+    for (int value : program.calls[i].inputs) touch(value);
+    for (int value : program.calls[i].outputs) touch(value);
+  }
+  std::vector<Life> lives;
+  for (std::size_t i = 0; i < count; ++i)
+    if (in_arena[i]) lives.push_back({static_cast<int>(i), bytes_of(program.values[i]), 0, first[i], last[i]});
+  plan.arena_bytes = pack(lives);
+  for (const Life& life : lives) {
+    plan.places[life.root] = {Where::arena, life.offset};
+    plan.value_bytes += life.bytes;
+  }
+  return plan;
+}
+
+}  // namespace kcore

@@ -1,0 +1,91 @@
+// What does not depend on how a program was made or how it runs.
+#include "program/program.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace kcore {
+namespace {
+
+// Lists attributes that differ from their defaults.
+class Printer : public AttrVisitor {
+ public:
+  void visit(const char* name, bool& value) override { add(name, value ? "true" : "false"); }
+  void visit(const char* name, std::int64_t& value) override { add(name, std::to_string(value)); }
+  void visit(const char* name, double& value) override { add(name, concat(value)); }
+  void visit(const char* name, Ints& value) override {
+    std::string text = "[";
+    for (std::size_t i = 0; i < value.size(); ++i) text += concat(i ? ", " : "", value[i]);
+    add(name, text + "]");
+  }
+  void visit(const char* name, DType& value) override { add(name, name_of(value)); }
+  void visit(const char* name, std::string& value) override { add(name, value); }
+  std::vector<std::string> attrs;
+
+ private:
+  void add(const char* name, const std::string& value) { attrs.push_back(concat(name, "=", value)); }
+};
+
+std::string attributes(const Call& call) {
+  Printer given, defaults;
+  call.def->visit_attrs(const_cast<void*>(call.attrs.get()), given);  // the printer only reads
+  call.def->visit_attrs(call.def->make_attrs().get(), defaults);
+  std::string text;
+  for (std::size_t i = 0; i < given.attrs.size(); ++i)
+    if (given.attrs[i] != defaults.attrs[i]) text += concat("  ", given.attrs[i]);
+  return text;
+}
+
+std::string describe(const TensorSpec& spec) { return concat(name_of(spec.dtype), " ", spec.shape); }
+
+std::string list(const std::vector<int>& values) {
+  std::string text;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    text += concat(i ? ", " : "", values[i] < 0 ? std::string("none") : concat("%", values[i]));
+  return text;
+}
+
+}  // namespace
+
+void remove_unused(Program& program) {
+  std::vector<char> used(program.values.size());
+  for (int value : program.outputs) used[value] = true;
+  for (const Program::Variable& variable : program.variables)
+    if (variable.after >= 0) used[variable.after] = true;
+  std::vector<Call> calls;
+  for (auto call = program.calls.rbegin(); call != program.calls.rend(); ++call) {
+    if (std::none_of(call->outputs.begin(), call->outputs.end(), [&](int value) { return used[value]; })) continue;
+    for (int value : call->inputs)
+      if (value >= 0) used[value] = true;
+    calls.push_back(std::move(*call));
+  }
+  std::reverse(calls.begin(), calls.end());
+  program.calls = std::move(calls);
+  std::erase_if(program.constants, [&](const Program::Constant& constant) { return !used[constant.value]; });
+  for (Program::Variable& variable : program.variables)
+    if (variable.before >= 0 && !used[variable.before]) variable.before = -1;
+  std::erase_if(program.variables,
+                [](const Program::Variable& variable) { return variable.before < 0 && variable.after < 0; });
+}
+
+std::string to_string(const Program& program) {
+  std::string text;
+  for (int value : program.inputs) text += concat("%", value, " ", describe(program.values[value]), " = input\n");
+  for (const Program::Variable& variable : program.variables)
+    if (variable.before >= 0)
+      text += concat("%", variable.before, " ", describe(program.values[variable.before]), " = ",
+                     variable.cell->name(), "\n");
+  for (const Program::Constant& constant : program.constants)
+    text += concat("%", constant.value, " ", describe(program.values[constant.value]), " = constant\n");
+  for (const Call& call : program.calls) {
+    for (std::size_t i = 0; i < call.outputs.size(); ++i)
+      text += concat(i ? ", " : "", "%", call.outputs[i], " ", describe(program.values[call.outputs[i]]));
+    text += concat(" = ", call.def->name, "(", list(call.inputs), ")", attributes(call), "\n");
+  }
+  for (const Program::Variable& variable : program.variables)
+    if (variable.after >= 0) text += concat(variable.cell->name(), " = %", variable.after, "\n");
+  return text + concat("return ", list(program.outputs), "\n");
+}
+
+}  // namespace kcore

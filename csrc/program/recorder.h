@@ -1,0 +1,69 @@
+// Listens to what runs in a thread and writes it down as a Program. The ops do run: the results of the step that is
+// recorded are there as if it were not.
+#pragma once
+
+#include <memory>
+#include <stdexcept>
+#include <unordered_map>
+#include <vector>
+
+#include "program/program.h"
+
+namespace kcore {
+
+// What was done cannot be part of a program; the message says what to do instead.
+class RecordingError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+class Recorder {
+ public:
+  // Listens to the calling thread until finish or abort; a recorder inside a recorder listens alone.
+  explicit Recorder(const std::vector<Array>& inputs);
+  ~Recorder();
+  Recorder(const Recorder&) = delete;
+  Recorder& operator=(const Recorder&) = delete;
+
+  // The one that listens to this thread; nullptr if none does.
+  static Recorder* active();
+
+  // The inputs under identities of their own, which is how the step must use them: in another run, two that are the same
+  // array now may differ.
+  const std::vector<Array>& inputs() const { return inputs_; }
+
+  // An op ran: absent inputs are given as views only.
+  void called(const OpDef& def, const std::shared_ptr<void>& attrs, const Views& views,
+              const std::vector<Array>& inputs, const std::vector<Array>& outputs);
+  // Before the cell is read.
+  void read(const std::shared_ptr<Cell>& cell);
+  // Before the cell changes.
+  void writes(const std::shared_ptr<Cell>& cell);
+  // A variable was made: what is recorded will not be done again as it was.
+  void made() { made_ = true; }
+  bool has_made() const { return made_; }
+  // Somebody wants to know what is in an array: an error unless that is the same in every run.
+  void looked_at(const Array& array, const char* how);
+
+  // The program that gives these outputs.
+  Program finish(const std::vector<Array>& outputs);
+  // Stops, and gives the variables back what they held.
+  void abort();
+
+ private:
+  int value_of(const Array& array);
+  int add(const Array& array, bool constant);
+  void stop();
+
+  Program program_;
+  std::vector<Array> inputs_;
+  std::unordered_map<std::uint64_t, int> numbers_;  // of arrays, by their id
+  std::vector<char> constant_;                      // for each value: whether it is the same in every run
+  std::unordered_map<int, Array> kept_;             // constants
+  std::unordered_map<Cell*, std::size_t> variables_;
+  std::vector<Array> originals_;  // for each variable, what it held before the step; no value if it is not written
+  Recorder* outer_ = nullptr;
+  bool listening_ = false, made_ = false;
+};
+
+}  // namespace kcore

@@ -1,0 +1,71 @@
+// kcore._core.Cell, Recorder and Program: variables, what listens to a step, and what runs it again.
+#include "base/check.h"
+#include "program/executor.h"
+#include "program/recorder.h"
+#include "python/array.h"
+
+namespace kcore::python {
+namespace {
+
+std::shared_ptr<Cell> make_cell(const std::string& name, const Array& value) {
+  if (Recorder* recorder = Recorder::active()) recorder->made();
+  return std::make_shared<Cell>(name, value);
+}
+
+Array read(const std::shared_ptr<Cell>& cell) {
+  if (Recorder* recorder = Recorder::active()) recorder->read(cell);
+  return cell->value();
+}
+
+void write(const std::shared_ptr<Cell>& cell, const Array& value) {
+  if (value.spec() != cell->value().spec())
+    throw Error(ErrorKind::value, concat("[Cell] expected a value of shape ", cell->value().shape(), " and dtype ",
+                                         cell->value().dtype(), ", received ", value.shape(), " ", value.dtype()));
+  if (value.is_symbolic()) throw Error(ErrorKind::value, "[Cell] a symbolic array has no value to hold");
+  if (Recorder* recorder = Recorder::active()) recorder->writes(cell);
+  cell->set(value);
+}
+
+std::vector<Array> run(Executor& executor, std::vector<Array> inputs) {
+  Executor::Step step(executor, std::move(inputs));
+  {
+    py::gil_scoped_release release;
+    step.run();
+  }
+  return step.commit();
+}
+
+}  // namespace
+
+void bind_program(py::module_& m) {
+  py::register_exception<RecordingError>(m, "RecordingError", PyExc_RuntimeError);
+
+  py::class_<Cell, std::shared_ptr<Cell>>(m, "Cell", "A place whose array changes; all its arrays have one spec.")
+      .def(py::init(&make_cell), py::arg("name"), py::arg("value"))
+      .def_property_readonly("name", &Cell::name)
+      .def_property("value", &read, &write);
+
+  py::class_<Arenas, std::shared_ptr<Arenas>>(m, "Arenas", "Memory that programs which take turns share.")
+      .def(py::init<>());
+
+  py::class_<Recorder>(m, "Recorder", "Listens to the ops that run in this thread, from now on.")
+      .def(py::init<const std::vector<Array>&>(), py::arg("inputs"))
+      .def_property_readonly("inputs", &Recorder::inputs, "The inputs as the step must use them.")
+      .def_property_readonly("has_made", &Recorder::has_made, "Whether a variable was made meanwhile.")
+      .def(
+          "finish",
+          [](Recorder& recorder, const std::vector<Array>& outputs, const std::shared_ptr<Arenas>& arenas) {
+            return std::make_unique<Executor>(recorder.finish(outputs), arenas);
+          },
+          py::arg("outputs"), py::arg("arenas"), "The program that was heard.")
+      .def("abort", &Recorder::abort, "Stops, and gives the variables back what they held.");
+
+  py::class_<Executor>(m, "Program", "A recorded step.")
+      .def("run", &run, py::arg("inputs"), "Runs it: the outputs, and new values in the variables.")
+      .def("__str__", [](const Executor& executor) { return to_string(executor.program()); })
+      .def("__len__", [](const Executor& executor) { return executor.program().calls.size(); })
+      .def_property_readonly("arena_bytes", [](const Executor& executor) { return executor.plan().arena_bytes; })
+      .def_property_readonly("value_bytes", [](const Executor& executor) { return executor.plan().value_bytes; });
+}
+
+}  // namespace kcore::python
