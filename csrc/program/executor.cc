@@ -79,25 +79,23 @@ Executor::Executor(Program program, std::shared_ptr<Arenas> arenas)
 
 Executor::~Executor() = default;
 
-Executor::Step::Step(Executor& executor, std::vector<Array> inputs)
-    : executor_(executor), inputs_(std::move(inputs)) {
+Executor::Step::Step(Executor& executor, std::vector<Array> inputs) : executor_(executor), inputs_(std::move(inputs)) {
   const Program& program = executor.program_;
   if (inputs_.size() != program.inputs.size())
-    throw Error(ErrorKind::value, concat("[program] expected ", program.inputs.size(), " inputs, received ",
-                                         inputs_.size()));
+    throw Error(ErrorKind::value,
+                concat("[program] expected ", program.inputs.size(), " inputs, received ", inputs_.size()));
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     const TensorSpec& expected = program.values[program.inputs[i]];
     if (inputs_[i].spec() != expected || inputs_[i].is_symbolic())
       throw Error(ErrorKind::value, concat("[program] expected input ", i, " of shape ", expected.shape, " and dtype ",
-                                           expected.dtype, ", received ", inputs_[i].shape(), " ",
-                                           inputs_[i].dtype()));
+                                           expected.dtype, ", received ", inputs_[i].shape(), " ", inputs_[i].dtype()));
   }
   for (const Program::Variable& variable : program.variables) {
     variables_.push_back(variable.cell->value());
     if (variable.before >= 0 && variables_.back().spec() != program.values[variable.before])
-      throw Error(ErrorKind::value, concat("[program] expected ", variable.cell->name(), " of shape ",
-                                           program.values[variable.before].shape, ", received ",
-                                           variables_.back().shape()));
+      throw Error(ErrorKind::value,
+                  concat("[program] expected ", variable.cell->name(), " of shape ",
+                         program.values[variable.before].shape, ", received ", variables_.back().shape()));
   }
   for (int root : executor.plan_.fresh) fresh_.push_back(Array::empty(program.values[root]));
   {

@@ -22,9 +22,8 @@ std::size_t bytes_of(const TensorSpec& spec) {
 
 // Sets the offsets; gives the bytes in all.
 std::size_t pack(std::vector<Life>& lives) {
-  std::sort(lives.begin(), lives.end(), [](const Life& a, const Life& b) {
-    return a.bytes != b.bytes ? a.bytes > b.bytes : a.root < b.root;
-  });
+  std::sort(lives.begin(), lives.end(),
+            [](const Life& a, const Life& b) { return a.bytes != b.bytes ? a.bytes > b.bytes : a.root < b.root; });
   std::vector<const Life*> placed;  // by offset
   std::size_t end = 0;
   for (Life& life : lives) {

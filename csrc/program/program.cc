@@ -74,8 +74,8 @@ std::string to_string(const Program& program) {
   for (int value : program.inputs) text += concat("%", value, " ", describe(program.values[value]), " = input\n");
   for (const Program::Variable& variable : program.variables)
     if (variable.before >= 0)
-      text += concat("%", variable.before, " ", describe(program.values[variable.before]), " = ",
-                     variable.cell->name(), "\n");
+      text += concat("%", variable.before, " ", describe(program.values[variable.before]), " = ", variable.cell->name(),
+                     "\n");
   for (const Program::Constant& constant : program.constants)
     text += concat("%", constant.value, " ", describe(program.values[constant.value]), " = constant\n");
   for (const Call& call : program.calls) {

@@ -75,7 +75,8 @@ void Recorder::looked_at(const Array& array, const char* how) {
   throw RecordingError(concat(
       "[", how, "] a value that changes from step to step was asked for while the step is recorded: a tensor of shape ",
       array.shape(), " and dtype ", array.dtype(),
-      ". Use kcore.ops on the tensor (where, cond, while_loop) instead of NumPy or Python on its value, or compile with "
+      ". Use kcore.ops on the tensor (where, cond, while_loop) instead of NumPy or Python on its value, or compile "
+      "with "
       "run_eagerly=True"));
 }
 

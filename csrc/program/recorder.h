@@ -28,8 +28,8 @@ class Recorder {
   // The one that listens to this thread; nullptr if none does.
   static Recorder* active();
 
-  // The inputs under identities of their own, which is how the step must use them: in another run, two that are the same
-  // array now may differ.
+  // The inputs under identities of their own, which is how the step must use them: in another run, two that are the
+  // same array now may differ.
   const std::vector<Array>& inputs() const { return inputs_; }
 
   // An op ran: absent inputs are given as views only.
