@@ -2,6 +2,7 @@
 #include <pybind11/pybind11.h>
 
 #include "base/isa.h"
+#include "base/log.h"
 #include "base/parallel.h"
 #include "base/precision.h"
 #include "kernels/gemm/select.h"
@@ -59,5 +60,11 @@ PYBIND11_MODULE(_core, m) {
     out["peak"] = s.peak;
     return out;
   });
+  m.def(
+      "log",
+      [](const char* topic, const std::string& message) {
+        if (log_enabled(topic)) log(topic, message);
+      },
+      py::arg("topic"), py::arg("message"), "Prints a message if KCORE_LOG names its topic.");
   m.def("release_cached_memory", &release_cached_memory, "Returns cached buffers to the operating system.");
 }

@@ -50,6 +50,8 @@ void bind_program(py::module_& m) {
 
   py::class_<Recorder>(m, "Recorder", "Listens to the ops that run in this thread, from now on.")
       .def(py::init<const std::vector<Array>&>(), py::arg("inputs"))
+      .def_static(
+          "active", [] { return Recorder::active() != nullptr; }, "Whether one listens to this thread.")
       .def_property_readonly("inputs", &Recorder::inputs, "The inputs as the step must use them.")
       .def_property_readonly("has_made", &Recorder::has_made, "Whether a variable was made meanwhile.")
       .def(

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 from kcore import _core, tree
+from kcore.autograd.apply import tapes
 from kcore.autograd.tensor import Tensor
 
 RecordingError = _core.RecordingError
+
+_version = 0
+# Kinds of arguments that a function keeps programs for; the one that was not used for the longest goes first.
+_KEPT = 64
+
+
+def forget_recordings() -> None:
+    """Says that Python state on which recorded steps may depend has changed: what is trained, how a layer is set up."""
+    global _version
+    _version += 1
 
 
 class _Step:
@@ -34,6 +46,9 @@ class Recorded:
     and equal values elsewhere. What the function does besides ops (printing, counting in Python) happens while it is
     recorded and not again; Variables it assigns to are assigned to in every call.
 
+    Attributes:
+        off: whether the function is called as it is, and nothing is recorded.
+
     Args:
         function: takes and returns nests of tensors, and anything hashable.
         arenas: working memory to share with functions that never run at the same time as this one.
@@ -42,7 +57,12 @@ class Recorded:
     def __init__(self, function: Callable[..., Any], arenas: _core.Arenas | None = None):
         self._function = function
         self._arenas = arenas or _core.Arenas()
-        self._steps: dict[Any, _Step] = {}
+        self._steps: dict[Any, _Step] = {}  # by kind of arguments, the latest used last
+        self._version = _version
+        self.off = False
+
+    def __deepcopy__(self, memo: dict) -> Recorded:
+        return type(self)(copy.deepcopy(self._function, memo))
 
     @property
     def programs(self) -> list[_core.Program]:
@@ -50,14 +70,22 @@ class Recorded:
         return [step.program for step in self._steps.values()]
 
     def __call__(self, *args: Any) -> Any:
+        if self.off or tapes.stack or _core.Recorder.active():  # who listens already hears the ops one by one
+            return self._function(*args)
+        if self._version != _version:
+            self._steps.clear()
+            self._version = _version
         leaves = tree.flatten(args)
         arrays = [leaf.array for leaf in leaves if isinstance(leaf, Tensor)]
         key = (
             _layout(args),
             *[(leaf.shape, leaf.dtype) if isinstance(leaf, Tensor) else (type(leaf), leaf) for leaf in leaves],
         )
-        step = self._steps.get(key)
-        return self._record(key, args, arrays) if step is None else step.run(arrays)
+        step = self._steps.pop(key, None)
+        if step is None:
+            return self._record(key, args, arrays)
+        self._steps[key] = step
+        return step.run(arrays)
 
     def _record(self, key: Any, args: tuple, arrays: list) -> Any:
         recorder = _core.Recorder(arrays)
@@ -73,7 +101,9 @@ class Recorded:
         # Where variables were made, the next call will do something else.
         made = recorder.has_made
         program = recorder.finish(outputs, self._arenas)
-        if not made:
+        if not made and self._version == _version:
+            if len(self._steps) >= _KEPT:
+                del self._steps[next(iter(self._steps))]
             kept = [None if isinstance(leaf, Tensor) else (leaf,) for leaf in leaves]
             self._steps[key] = _Step(program, tree.map_structure(lambda _: None, result), kept)
         return result

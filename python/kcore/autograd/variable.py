@@ -11,6 +11,7 @@ import numpy as np
 from kcore._core import Cell
 from kcore.autograd.apply import apply
 from kcore.autograd.dtype import is_floating, standardize_dtype
+from kcore.autograd.recorder import forget_recordings
 from kcore.autograd.tensor import Tensor, convert_to_tensor
 from kcore.naming import auto_name, current_path
 
@@ -103,6 +104,8 @@ class Variable:
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
+        if self.source.trainable != bool(value):
+            forget_recordings()
         self.source.trainable = bool(value)
 
     @property

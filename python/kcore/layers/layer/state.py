@@ -10,6 +10,7 @@ import numpy as np
 
 from kcore.autograd import Tensor, Variable
 from kcore.autograd.random import SeedGenerator
+from kcore.autograd.recorder import forget_recordings
 from kcore.layers.layer.call_signature import context
 from kcore.layers.layer.tracking import Tracker
 
@@ -49,6 +50,8 @@ class State:
         if type(value) in (int, float, bool, str, type(None)) and name not in self.__dict__:
             object.__setattr__(self, name, value)
             return
+        if type(value) in (int, float, bool, str) and self.__dict__[name] != value:
+            forget_recordings()  # the rate of a dropout, say
         if isinstance(getattr(type(self), name, None), property):
             object.__setattr__(self, name, value)
             return
@@ -160,6 +163,8 @@ class State:
     @trainable.setter
     def trainable(self, value: bool) -> None:
         value = bool(value)
+        if self._trainable != value:
+            forget_recordings()
         object.__setattr__(self, "_trainable", value)
         for variable in self._trainable_variables:
             variable.trainable = value

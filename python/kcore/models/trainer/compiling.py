@@ -41,6 +41,8 @@ class Compiling:
         set_attribute(self, "stop_training", False)
         set_attribute(self, "history", None)
         set_attribute(self, "_step_variables", None)
+        set_attribute(self, "_recorded", {})
+        set_attribute(self, "_jit_required", False)
 
     def compile(
         self,
@@ -62,7 +64,9 @@ class Compiling:
             loss_weights: factors of the losses of several outputs, a list or dict.
             metrics: list of metrics (names, `Metric`s, functions); for several outputs a list or dict of such lists.
             weighted_metrics: the same, weighted by the sample weights.
-            run_eagerly, jit_compile: accepted; every step runs op by op as yet.
+            run_eagerly: run every step op by op, so that Python in it runs every time and can look at values.
+            jit_compile: record the steps and run them without Python: True, False, or "auto", which does so unless
+                run_eagerly is set or a step looks at values.
             steps_per_execution: batches between two calls of the callbacks.
             auto_scale_loss: accepted; mixed precision does not scale the loss here.
 
@@ -86,10 +90,12 @@ class Compiling:
         set_attribute(self, "_compiled", compiled)
         set_attribute(self, "run_eagerly", run_eagerly)
         set_attribute(self, "steps_per_execution", steps_per_execution)
+        set_attribute(self, "_jit_required", jit_compile is True)
         set_attribute(self, "jit_compile", not run_eagerly if jit_compile == "auto" else bool(jit_compile))
         set_attribute(self, "stop_training", False)
         set_attribute(self, "compiled", True)
         set_attribute(self, "_step_variables", None)
+        set_attribute(self, "_recorded", {})
         set_attribute(self, "_compile_config", {
             "optimizer": optimizer,
             "loss": loss,

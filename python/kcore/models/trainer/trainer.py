@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from kcore import tree
+from kcore._core import Arenas, log
 from kcore.autograd import GradientTape, Tensor, Variable
+from kcore.autograd.recorder import Recorded, RecordingError
 from kcore.callbacks import CallbackList, History
 from kcore.models.trainer.compile_metrics import CompileMetrics
 from kcore.models.trainer.compiling import Compiling, sparse_losses
@@ -96,25 +98,53 @@ class Trainer(Compiling):
         """The function that `fit` calls with each batch; gives the logs, or a function that reads them."""
         del force
         object.__setattr__(self, "_step_variables", None)
-        return self._step(self.train_step, type(self).train_step is Trainer.train_step, self._train_on)
+        return self._step("train", self.train_step, type(self).train_step is Trainer.train_step, self._train_on)
 
     def make_test_function(self, force: bool = False) -> Callable:
         """The function that `evaluate` calls with each batch."""
         del force
-        return self._step(self.test_step, type(self).test_step is Trainer.test_step, self._test_on)
+        return self._step("test", self.test_step, type(self).test_step is Trainer.test_step, self._test_on)
 
     def make_predict_function(self, force: bool = False) -> Callable:
         """The function that `predict` calls with each batch."""
         del force
-        return lambda data: self.predict_step(pack_x_y_sample_weight(*data))
+        return self._recording(
+            "predict", self.predict_step, lambda data: self.predict_step(pack_x_y_sample_weight(*data))
+        )
 
-    def _step(self, step: Callable, is_default: bool, quiet_step: Callable) -> Callable:
+    def _step(self, name: str, step: Callable, is_default: bool, quiet_step: Callable) -> Callable:
         if not is_default or "train_step" in self.__dict__ or "test_step" in self.__dict__:
             # A step of the user's unpacks `x, y = data` where there are no weights.
-            return lambda data: _check_logs(step(pack_x_y_sample_weight(*data)))
+            return self._recording(name, step, lambda data: _check_logs(step(pack_x_y_sample_weight(*data))))
+        quiet = self._recording(name, quiet_step, quiet_step)
 
         def run(data: Any) -> Callable:
-            return quiet_step(data) or self.get_metrics_result
+            return quiet(data) or self.get_metrics_result
+
+        return run
+
+    def _recording(self, name: str, method: Callable, step: Callable) -> Callable:
+        """`step` as it is called: recorded, and the same for all loops until the model is compiled anew.
+
+        method: what the step is made of; another one (it can be replaced on the instance) gives another recording.
+        """
+        if self.run_eagerly or self.jit_compile is False:
+            return step
+        method = getattr(method, "__func__", method)
+        known, recorded = self._recorded.get(name, (None, None))
+        if known is not method:
+            recorded = Recorded(step, self._recorded.setdefault("arenas", Arenas()))
+            self._recorded[name] = method, recorded
+
+        def run(data: Any) -> Any:
+            try:
+                return recorded(data)
+            except RecordingError as error:
+                if self._jit_required:
+                    raise
+                log("program", f"{self.name}: steps of {name} run op by op: {error}")
+                recorded.off = True
+                return recorded(data)
 
         return run
 
