@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -60,9 +59,6 @@ class Recorded:
         self._steps: dict[Any, _Step] = {}  # by kind of arguments, the latest used last
         self._version = _version
         self.off = False
-
-    def __deepcopy__(self, memo: dict) -> Recorded:
-        return type(self)(copy.deepcopy(self._function, memo))
 
     @property
     def programs(self) -> list[_core.Program]:

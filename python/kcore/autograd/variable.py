@@ -205,5 +205,12 @@ class Variable:
         copy._cell = Cell(self.path, self._cell.value)
         return copy
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_cell": self.numpy()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._cell = Cell(self.path, convert_to_tensor(state["_cell"]).array)
+
     __hash__ = object.__hash__
     __array_priority__ = 100

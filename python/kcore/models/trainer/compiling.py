@@ -10,6 +10,7 @@ from kcore import losses, metrics, ops, optimizers, tree
 from kcore.autograd import Tensor, Variable, convert_to_tensor
 from kcore.models.trainer.compile_loss import CompileLoss
 from kcore.models.trainer.compile_metrics import CompileMetrics
+from kcore.models.trainer.recordings import Recordings
 from kcore.saving import deserialize_keras_object, serialize_keras_object
 
 
@@ -41,7 +42,7 @@ class Compiling:
         set_attribute(self, "stop_training", False)
         set_attribute(self, "history", None)
         set_attribute(self, "_step_variables", None)
-        set_attribute(self, "_recorded", {})
+        set_attribute(self, "_recorded", Recordings())
         set_attribute(self, "_jit_required", False)
 
     def compile(
@@ -95,7 +96,7 @@ class Compiling:
         set_attribute(self, "stop_training", False)
         set_attribute(self, "compiled", True)
         set_attribute(self, "_step_variables", None)
-        set_attribute(self, "_recorded", {})
+        set_attribute(self, "_recorded", Recordings())
         set_attribute(self, "_compile_config", {
             "optimizer": optimizer,
             "loss": loss,

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from kcore import tree
-from kcore._core import Arenas, log
+from kcore._core import log
 from kcore.autograd import GradientTape, Tensor, Variable
-from kcore.autograd.recorder import Recorded, RecordingError
+from kcore.autograd.recorder import RecordingError
 from kcore.callbacks import CallbackList, History
 from kcore.models.trainer.compile_metrics import CompileMetrics
 from kcore.models.trainer.compiling import Compiling, sparse_losses
@@ -131,10 +131,7 @@ class Trainer(Compiling):
         if self.run_eagerly or self.jit_compile is False:
             return step
         method = getattr(method, "__func__", method)
-        known, recorded = self._recorded.get(name, (None, None))
-        if known is not method:
-            recorded = Recorded(step, self._recorded.setdefault("arenas", Arenas()))
-            self._recorded[name] = method, recorded
+        recorded = self._recorded.of(name, method, step)
 
         def run(data: Any) -> Any:
             try:

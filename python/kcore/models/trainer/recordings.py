@@ -1,0 +1,27 @@
+"""Recordings: the recorded steps of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kcore._core import Arenas
+from kcore.autograd.recorder import Recorded
+
+
+class Recordings:
+    """The recorded steps of a model. Copies of it and what is pickled are empty: recordings refer to the model."""
+
+    def __init__(self) -> None:
+        self._steps: dict[str, tuple[Callable, Recorded]] = {}
+        self._arenas = Arenas()  # of one model, one step runs at a time
+
+    def of(self, name: str, method: Callable, step: Callable) -> Recorded:
+        """The recording of a step; a new one if it is made of another method than the last."""
+        known, recorded = self._steps.get(name, (None, None))
+        if recorded is None or known is not method:
+            recorded = Recorded(step, self._arenas)
+            self._steps[name] = method, recorded
+        return recorded
+
+    def __reduce__(self) -> tuple:
+        return Recordings, ()

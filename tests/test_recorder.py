@@ -1,0 +1,249 @@
+"""Recorded steps: the same values as without recording, for every kind of state, and no surprise where Python looks on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import kcore
+from kcore import layers, ops
+from kcore._core import Recorder
+from kcore.autograd.recorder import Recorded, RecordingError
+
+X = np.linspace(-1, 1, 12, dtype="float32").reshape(4, 3)
+
+
+def tensor(x):
+    return ops.convert_to_tensor(x)
+
+
+def test_a_recorded_function_computes_with_its_arguments():
+    f = Recorded(lambda a, b: {"sum": a + b, "product": ops.matmul(a, ops.transpose(b))})
+    for scale in (1.0, 2.0, 3.0):
+        a, b = X * scale, X - scale
+        got = f(tensor(a), tensor(b))
+        np.testing.assert_array_equal(got["sum"].numpy(), a + b)
+        np.testing.assert_allclose(got["product"].numpy(), a @ b.T, rtol=1e-5)
+    assert len(f.programs) == 1
+
+
+def test_each_kind_of_arguments_has_a_program():
+    f = Recorded(lambda x, twice: x * 2 if twice else x)
+    for x in (X, X[:2], X.astype("float64")):
+        for twice in (True, False):
+            for _ in range(2):
+                assert f(tensor(x), twice).numpy().tolist() == (x * (1 + twice)).tolist()
+    assert len(f.programs) == 6
+
+
+def test_the_same_tensor_twice_is_two_arguments():
+    f = Recorded(lambda a, b: a - b)
+    assert f(tensor(X), tensor(X)).numpy().any() == False  # noqa: E712
+    x = tensor(X)
+    g = Recorded(lambda a, b: a - b)
+    g(x, x)
+    np.testing.assert_array_equal(g(tensor(X), tensor(X * 3)).numpy(), X - X * 3)
+
+
+def test_variables_live_on():
+    total, count = kcore.Variable(np.zeros(3, "float32")), kcore.Variable(np.int32(0))
+
+    @Recorded
+    def add(x):
+        total.assign_add(ops.sum(x, axis=0))
+        count.assign_add(1)
+        return total.value * 1.0
+
+    for i in range(4):
+        got = add(tensor(X))
+        np.testing.assert_allclose(got.numpy(), X.sum(0) * (i + 1), rtol=1e-6)
+    assert int(count) == 4
+    total.assign(np.ones(3, "float32"))  # from outside, between two runs
+    np.testing.assert_allclose(add(tensor(X)).numpy(), X.sum(0) + 1, rtol=1e-6)
+
+
+def test_variables_that_hold_one_array_stay_two():
+    start = tensor(np.zeros(3, "float32"))
+    a, b = kcore.Variable(start), kcore.Variable(start)
+    f = Recorded(lambda x: (a.assign_add(x).value + 0, b.assign_sub(x).value + 0))
+    for i in range(3):
+        plus, minus = f(tensor(np.ones(3, "float32")))
+        assert plus.numpy().tolist() == [i + 1.0] * 3
+        assert minus.numpy().tolist() == [-i - 1.0] * 3
+
+
+def test_values_taken_before_a_run_do_not_change():
+    w = kcore.Variable(X)
+    f = Recorded(lambda x: w.assign(w + x))
+    one = tensor(np.ones_like(X))
+    f(one)
+    kept = w.value
+    before = kept.numpy()
+    f(one)
+    np.testing.assert_array_equal(kept.numpy(), before)
+
+
+def test_outputs_of_a_run_are_the_callers():
+    f = Recorded(lambda x: (x + 1, ops.reshape(x, (12,)), x))
+    first = f(tensor(X))
+    f(tensor(X)), f(tensor(X * 5))
+    np.testing.assert_array_equal(first[0].numpy(), X + 1)
+    np.testing.assert_array_equal(first[1].numpy(), X.reshape(12))
+    np.testing.assert_array_equal(f(tensor(X * 2))[1].numpy(), X.reshape(12) * 2)
+
+
+def test_constants_are_computed_once():
+    f = Recorded(lambda x: x + ops.sum(ops.arange(10, dtype="float32")) * ops.exp(ops.zeros(3)))
+    f(tensor(X))
+    assert len(f.programs[0]) == 1
+    np.testing.assert_array_equal(f(tensor(X)).numpy(), X + 45)
+
+
+def test_what_nobody_reads_is_not_computed():
+    def f(x):
+        ops.exp(ops.matmul(x, ops.transpose(x)))
+        return x * 2
+
+    recorded = Recorded(f)
+    recorded(tensor(X))
+    assert len(recorded.programs[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "look", [lambda x: x.numpy(), lambda x: float(ops.sum(x)), lambda x: 1 if ops.sum(x) > 0 else 2]
+)
+def test_looking_at_a_value_is_an_error_that_changes_nothing(look):
+    w = kcore.Variable(np.zeros(3, "float32"))
+
+    @Recorded
+    def f(x):
+        w.assign_add(ops.sum(x, axis=0))
+        return look(x * 2)
+
+    with pytest.raises(RecordingError, match="run_eagerly=True"):
+        f(tensor(X))
+    assert w.numpy().tolist() == [0, 0, 0]
+    assert not Recorder.active()
+
+
+def test_looking_at_a_constant_is_allowed():
+    f = Recorded(lambda x: x * float(ops.sum(ops.arange(4, dtype="float32"))))
+    for _ in range(2):
+        np.testing.assert_array_equal(f(tensor(X)).numpy(), X * 6)
+
+
+def test_a_function_that_fails_leaves_its_variables():
+    w = kcore.Variable(np.zeros(3, "float32"))
+
+    @Recorded
+    def f(x):
+        w.assign_add(x)
+        raise KeyError("no")
+
+    with pytest.raises(KeyError):
+        f(tensor(np.ones(3, "float32")))
+    assert w.numpy().tolist() == [0, 0, 0]
+
+
+def test_a_run_that_fails_leaves_its_variables():
+    w = kcore.Variable(np.int32(0))
+
+    @Recorded
+    def f(table, i):
+        w.assign_add(1)
+        return ops.take(table, i, axis=0)
+
+    f(tensor(X), tensor(np.int32(1)))
+    with pytest.raises((IndexError, ValueError), match="take"):
+        f(tensor(X), tensor(np.int32(40)))
+    assert int(w) == 1
+    f(tensor(X), tensor(np.int32(2)))
+    assert int(w) == 2
+
+
+def test_random_numbers_go_on():
+    kcore.utils.set_random_seed(1)
+    plain, generator = kcore.random.SeedGenerator(3), kcore.random.SeedGenerator(3)
+    f = Recorded(lambda: kcore.random.normal((5,), seed=generator))
+    for _ in range(3):
+        np.testing.assert_array_equal(f().numpy(), kcore.random.normal((5,), seed=plain).numpy())
+
+
+def model(**compiling):
+    kcore.utils.set_random_seed(5)
+    net = kcore.Sequential([
+        kcore.Input((8, 8, 1)), layers.Conv2D(4, 3, activation="relu"), layers.BatchNormalization(), layers.MaxPooling2D(),
+        layers.Flatten(), layers.Dropout(0.3), layers.Dense(3, activation="softmax", kernel_regularizer="l2"),
+    ])  # fmt: skip
+    net.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], **compiling)
+    return net
+
+
+def images(n=40):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n, 8, 8, 1)).astype("float32"), rng.integers(0, 3, n)
+
+
+def test_recorded_training_is_eager_training():
+    x, y = images()
+    nets, histories = [], []
+    for eager in (False, True):
+        nets.append(model(run_eagerly=eager))
+        kcore.utils.set_random_seed(2)  # the order of the samples
+        histories.append(nets[-1].fit(x, y, epochs=3, batch_size=16, verbose=0, validation_split=0.2).history)
+    assert histories[0] == histories[1]
+    for a, b in zip(nets[0].variables + nets[0].optimizer.variables, nets[1].variables + nets[1].optimizer.variables):
+        np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.path)
+    np.testing.assert_array_equal(*[net.predict(x, verbose=0) for net in nets])
+    assert nets[0].evaluate(x, y, verbose=0) == nets[1].evaluate(x, y, verbose=0)
+
+
+def test_frozen_layers_and_other_settings_are_seen():
+    x, y = images(16)
+    net = model()
+    for _ in range(2):
+        net.train_on_batch(x, y)
+    kernel = net.layers[0].kernel.numpy()
+    net.layers[0].trainable = False
+    net.train_on_batch(x, y)
+    np.testing.assert_array_equal(net.layers[0].kernel.numpy(), kernel)
+    net.optimizer.learning_rate = 0.0
+    dense = net.layers[-1].kernel.numpy()
+    net.train_on_batch(x, y)
+    np.testing.assert_array_equal(net.layers[-1].kernel.numpy(), dense)
+
+
+class Looking(kcore.Model):
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(1)
+
+    def call(self, x):
+        return self.dense(x) if float(ops.sum(x)) > 0 else self.dense(-x)
+
+
+def test_steps_that_look_at_values_run_op_by_op():
+    net = Looking()
+    net.compile("sgd", "mse")
+    losses = net.fit(np.abs(X), np.ones((4, 1)), epochs=3, verbose=0).history["loss"]
+    assert losses[2] < losses[0]
+    required = Looking()
+    required.compile("sgd", "mse", jit_compile=True)
+    with pytest.raises(RecordingError, match="item"):
+        required.fit(np.abs(X), np.ones((4, 1)), verbose=0)
+
+
+def test_a_program_prints_what_it_does():
+    w = kcore.Variable(X, name="w")
+    f = Recorded(
+        lambda x: w.assign(
+            ops.matmul(
+                x,
+                w,
+            )
+        )
+    )
+    f(tensor(np.eye(4, dtype="float32")))
+    text = str(f.programs[0])
+    assert "matmul(%0, %1" in text
+    assert "w = %2" in text
