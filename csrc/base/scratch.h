@@ -1,9 +1,29 @@
-// Working memory of the calling thread, for kernels that pack or buffer inside a parallel_for.
+// Working memory: of a thread, for kernels that pack or buffer inside a parallel_for; of an op, while it runs.
 #pragma once
 
 #include <cstddef>
+#include <memory>
+#include <vector>
 
 namespace kcore {
+
+// What an op asks for while it runs. Kept from one run to the next, it settles on one block of the largest sum of bytes
+// that was asked for, and then allocates no more.
+class Workspace {
+ public:
+  // Uninitialized, 64-byte aligned memory that is valid until clear().
+  void* take(std::size_t bytes);
+  void clear();
+
+ private:
+  struct Block {
+    std::shared_ptr<void> memory;
+    std::size_t bytes;
+  };
+  std::vector<Block> blocks_;
+  std::size_t used_ = 0;   // bytes of the last block
+  std::size_t asked_ = 0;  // since clear()
+};
 
 // At least `bytes`, 64-byte aligned, uninitialized; the same memory is handed out again on the thread's next call.
 // Small sizes only: it is kept until the thread ends, and an allocation that fails inside a parallel_for ends the

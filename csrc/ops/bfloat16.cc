@@ -15,25 +15,23 @@ void convert(const TensorView& from, const TensorView& to) {
 // Views in which float32 memory of its own stands for each bfloat16 one.
 struct Widened {
   Views views;
-  std::vector<std::shared_ptr<void>> memory;
 
-  explicit Widened(const Views& given) : views(given) {
+  Widened(const Views& given, Workspace& workspace) : views(given) {
     for (TensorView& view : views) {
       if (view.absent || view.spec.dtype != DType::bfloat16) continue;
       view.spec.dtype = DType::float32;
-      memory.push_back(allocate(static_cast<std::size_t>(view.spec.shape.size() * size_of(DType::float32))));
-      view.data = memory.back().get();
+      view.data = workspace.take(static_cast<std::size_t>(view.spec.shape.size() * size_of(DType::float32)));
     }
   }
 };
 
 }  // namespace
 
-void run_widened(const OpDef& def, const void* attrs, const Views& inputs, const Views& outputs) {
-  const Widened x(inputs), y(outputs);
+void run_widened(const OpDef& def, const void* attrs, const Views& inputs, const Views& outputs, Workspace& workspace) {
+  const Widened x(inputs, workspace), y(outputs, workspace);
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (x.views[i].data != inputs[i].data) convert(inputs[i], x.views[i]);
-  Run c(def, x.views, y.views);
+  Run c(def, x.views, y.views, workspace);
   // Inputs that were bfloat16 lose nothing. What recurrences make on the way and multiply, their states and the
   // gradients of their gates, is rounded to bfloat16 by kernels of such products, as in a step that stores bfloat16.
   c.allow(Precision::medium);

@@ -104,15 +104,18 @@ Specs infer_op(const OpDef& def, const void* attrs, const Views& inputs) {
   return c.take();
 }
 
-void run_op(const OpDef& def, const void* attrs, const Views& inputs, const Views& outputs) {
+void run_op(const OpDef& def, const void* attrs, const Views& inputs, const Views& outputs, Workspace& workspace) {
   // No outputs with elements: nothing to compute, and kernels need not think of empty arrays.
   if (std::all_of(outputs.begin(), outputs.end(), [](const TensorView& y) { return y.spec.shape.size() == 0; })) return;
   const auto bfloat16 = [](const TensorView& x) { return !x.absent && x.spec.dtype == DType::bfloat16; };
+  workspace.clear();
   if (!def.takes_bfloat16 &&
-      (std::any_of(inputs.begin(), inputs.end(), bfloat16) || std::any_of(outputs.begin(), outputs.end(), bfloat16)))
-    return run_widened(def, attrs, inputs, outputs);
-  Run c(def, inputs, outputs);
-  def.run(attrs, c);
+      (std::any_of(inputs.begin(), inputs.end(), bfloat16) || std::any_of(outputs.begin(), outputs.end(), bfloat16))) {
+    run_widened(def, attrs, inputs, outputs, workspace);
+  } else {
+    Run c(def, inputs, outputs, workspace);
+    def.run(attrs, c);
+  }
 }
 
 }  // namespace kcore

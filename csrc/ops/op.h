@@ -20,6 +20,7 @@
 #include "base/array.h"
 #include "base/check.h"
 #include "base/precision.h"
+#include "base/scratch.h"
 #include "kcore/ops.h"
 
 namespace kcore {
@@ -74,7 +75,8 @@ class Infer {
 
 class Run {
  public:
-  Run(const OpDef& def, const Views& inputs, const Views& outputs) : def_(def), inputs_(inputs), outputs_(outputs) {}
+  Run(const OpDef& def, const Views& inputs, const Views& outputs, Workspace& workspace)
+      : def_(def), inputs_(inputs), outputs_(outputs), workspace_(workspace) {}
 
   int size() const { return static_cast<int>(inputs_.size()); }
   bool has(int i) const { return i < size() && !inputs_[i].absent; }
@@ -101,8 +103,7 @@ class Run {
   // Uninitialized, 64-byte aligned memory that lives until the op has run.
   template <class T>
   T* scratch(std::int64_t count) {
-    scratch_.push_back(allocate(static_cast<std::size_t>(count) * sizeof(T)));
-    return static_cast<T*>(scratch_.back().get());
+    return static_cast<T*>(workspace_.take(static_cast<std::size_t>(count) * sizeof(T)));
   }
 
   // Computes op with float32 arrays in place of bfloat16: for shapes that an op which takes bfloat16 has no way for.
@@ -127,8 +128,8 @@ class Run {
   const OpDef& def_;
   const Views& inputs_;
   const Views& outputs_;
+  Workspace& workspace_;
   Precision precision_ = float32_matmul_precision();
-  std::vector<std::shared_ptr<void>> scratch_;
 };
 
 // Calls body(T{}) with the C++ type of a dtype that is computed in: any but bfloat16.
@@ -183,10 +184,10 @@ const OpDef* find_op(const std::string& name);
 
 // Checks the number of inputs, then infers.
 Specs infer_op(const OpDef& def, const void* attrs, const Views& inputs);
-// Runs into outputs that have the inferred specs.
-void run_op(const OpDef& def, const void* attrs, const Views& inputs, const Views& outputs);
+// Runs into outputs that have the inferred specs. What the workspace held is gone.
+void run_op(const OpDef& def, const void* attrs, const Views& inputs, const Views& outputs, Workspace& workspace);
 // Runs with float32 in place of bfloat16: run_op's way for ops that do not take it.
-void run_widened(const OpDef& def, const void* attrs, const Views& inputs, const Views& outputs);
+void run_widened(const OpDef& def, const void* attrs, const Views& inputs, const Views& outputs, Workspace& workspace);
 
 namespace ops {
 #define KCORE_OP(name, inputs, outputs, attrs) \

@@ -90,7 +90,8 @@ void run_checked(const char* name, const void* op, const Views& inputs, const Vi
   for (std::size_t i = 0; i < specs.size(); ++i)
     c.require(outputs[i].spec == specs[i], "expected output ", i, " of ", specs[i].dtype, " ", specs[i].shape,
               ", received ", outputs[i].spec.dtype, " ", outputs[i].spec.shape);
-  run_op(def, op, inputs, outputs);
+  Workspace workspace;
+  run_op(def, op, inputs, outputs, workspace);
 }
 
 }  // namespace

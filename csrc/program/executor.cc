@@ -20,6 +20,7 @@ struct Context {
     std::size_t at;
   };
   std::vector<Use> arena, input, variable, fresh;
+  Workspace workspace;
   void* base = nullptr;  // the arena that the views point into now
 };
 
@@ -126,7 +127,7 @@ void Executor::Step::run() {
   for (const Context::Use& use : c.variable) use.view->data = variables_[use.at].data();
   for (const Context::Use& use : c.fresh) use.view->data = fresh_[use.at].data();
   for (std::size_t i = 0; i < c.run.size(); ++i)
-    run_op(*c.run[i]->def, c.run[i]->attrs.get(), c.calls[i].inputs, c.calls[i].outputs);
+    run_op(*c.run[i]->def, c.run[i]->attrs.get(), c.calls[i].inputs, c.calls[i].outputs, c.workspace);
 }
 
 Array Executor::Step::array_of(int value) const {

@@ -127,11 +127,12 @@ py::object run(const std::string& name, py::sequence args, const py::dict& dict)
       work += spec.shape.size();
     }
     for (const TensorView& x : call.inputs) work += x.absent ? 0 : x.spec.shape.size();
+    Workspace workspace;
     if (work >= kReleaseGil) {
       py::gil_scoped_release release;
-      run_op(call.def, call.attrs.get(), call.inputs, views);
+      run_op(call.def, call.attrs.get(), call.inputs, views, workspace);
     } else {
-      run_op(call.def, call.attrs.get(), call.inputs, views);
+      run_op(call.def, call.attrs.get(), call.inputs, views, workspace);
     }
   }
   if (Recorder* recorder = call.symbolic ? nullptr : Recorder::active())
