@@ -169,6 +169,16 @@ def test_random_numbers_go_on():
         np.testing.assert_array_equal(f().numpy(), kcore.random.normal((5,), seed=plain).numpy())
 
 
+def test_seeds_reach_what_was_recorded():
+    f = Recorded(lambda: kcore.random.normal((5,)))
+    kcore.utils.set_random_seed(1)
+    first, second = f().numpy(), f().numpy()
+    assert (first != second).all() and len(f.programs) == 1
+    kcore.utils.set_random_seed(1)
+    np.testing.assert_array_equal(f().numpy(), first)
+    np.testing.assert_array_equal(f().numpy(), second)
+
+
 def model(**compiling):
     kcore.utils.set_random_seed(5)
     net = kcore.Sequential([

@@ -9,7 +9,7 @@ from kcore.naming import reset_uids
 
 
 def clear_session(free_memory: bool = True) -> None:
-    """Automatic names begin again at `dense`, `dense_1`; the global seed generator is made anew.
+    """Automatic names begin again at `dense`, `dense_1`; the global seed generator is seeded anew.
 
     Args:
         free_memory: Whether to collect garbage, which frees models that are no longer referenced.

@@ -57,16 +57,18 @@ _default: SeedGenerator | None = None
 
 def default_seed_generator() -> SeedGenerator:
     """The generator used where no seed is given."""
-    global _default
     if _default is None:
-        _default = SeedGenerator(name="global_seed_generator")
+        reset_default_seed_generator()
     return _default
 
 
 def reset_default_seed_generator() -> None:
-    """Makes a new default generator at the next use, from Python's `random` module."""
+    """Seeds the default generator anew, from Python's `random` module. It stays the one that recorded steps read."""
     global _default
-    _default = None
+    fresh = SeedGenerator(name="global_seed_generator")
+    if _default is None:
+        _default = fresh
+    _default.state.assign(fresh.state.value)
 
 
 def draw_seed(seed: int | SeedGenerator | None) -> Tensor:
