@@ -223,6 +223,17 @@ def test_frozen_layers_and_other_settings_are_seen():
     np.testing.assert_array_equal(net.layers[-1].kernel.numpy(), dense)
 
 
+def test_a_schedule_set_later_is_seen():
+    x, y = images(16)
+    net = model()
+    for _ in range(2):
+        net.train_on_batch(x, y)
+    net.optimizer.learning_rate = kcore.optimizers.schedules.ExponentialDecay(0.0, 1, 0.5)
+    dense = net.layers[-1].kernel.numpy()
+    net.train_on_batch(x, y)
+    np.testing.assert_array_equal(net.layers[-1].kernel.numpy(), dense)
+
+
 class Looking(kcore.Model):
     def __init__(self):
         super().__init__()
@@ -245,14 +256,7 @@ def test_steps_that_look_at_values_run_op_by_op():
 
 def test_a_program_prints_what_it_does():
     w = kcore.Variable(X, name="w")
-    f = Recorded(
-        lambda x: w.assign(
-            ops.matmul(
-                x,
-                w,
-            )
-        )
-    )
+    f = Recorded(lambda x: w.assign(ops.matmul(x, w)))
     f(tensor(np.eye(4, dtype="float32")))
     text = str(f.programs[0])
     assert "matmul(%0, %1" in text

@@ -9,6 +9,7 @@ from typing import Any
 
 from kcore import ops
 from kcore.autograd import Tensor, Variable
+from kcore.autograd.recorder import forget_recordings
 from kcore.naming import auto_name, name_scope
 from kcore.optimizers.clipping import Clipping
 from kcore.optimizers.schedules import LearningRateSchedule
@@ -229,6 +230,7 @@ class Optimizer:
             if isinstance(previous, Variable):
                 self._variables = [v for v in self._variables if v is not previous]
             self._learning_rate = learning_rate
+            forget_recordings()
             return
         if not isinstance(previous, Variable):
             raise TypeError(
