@@ -186,7 +186,7 @@ def test_what_cannot_be_written(bad):
 @pytest.mark.parametrize(
     "bad",
     [
-        object(),
+        ...,
         {"class_name": "__slice__", "config": {}},
         {"class_name": "__unheard__", "config": {}},
         {"class_name": "L2", "config": 3, "module": "keras.regularizers"},

@@ -226,6 +226,8 @@ class Compiling:
             )
             return
         config = deserialize_keras_object(config)
+        if config.get("jit_compile"):
+            config["jit_compile"] = "auto"  # files say True where nobody asked for it: it is what "auto" came to
         self.compile(**config)
         if self.optimizer is not None and self.built:
             self.optimizer.build(self.trainable_variables)
