@@ -63,7 +63,7 @@ def test_randint(low, high, dtype):
     assert high - low == 1 or stats.chisquare(counts).pvalue > PLAUSIBLE
 
 
-@pytest.mark.parametrize("n, p", [(5, 0.3), (60, 0.25), (1000, 0.9)])
+@pytest.mark.parametrize("n, p", [(5, 0.3), (60, 0.25), (100, 0.8), (1000, 0.9), (10**6, 4e-6)])
 def test_binomial(n, p):
     x = values(random.binomial, n, p).astype("int64")
     edges = np.unique(stats.binom.ppf(np.linspace(0.02, 0.98, 15), n, p)).astype("int64")

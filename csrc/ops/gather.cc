@@ -368,22 +368,32 @@ void infer(const slice_update& op, Infer& c) {
 
 void run(const slice_update& op, Run& c) {
   const Shape &x = c.shape(0), &updates = c.shape(1);
-  const std::int64_t width = size_of(c.dtype(0));
+  const std::int64_t width = size_of(c.dtype(0)), bytes = x.size() * width;
+  const auto *from = c.input<char>(0), *given = c.input<char>(1);
   auto* y = c.output<char>(0);
-  std::memcpy(y, c.input(0), static_cast<std::size_t>(x.size() * width));
-  const int rank = x.rank();
+  const bool around = exceeds_cache(2 * bytes);
+  const auto& copy = kernels::copy();
+  parallel_ranges(bytes, grain_for(0.05), [&](std::int64_t begin, std::int64_t end) {
+    copy.rows(from + begin, 0, y + begin, 0, 1, end - begin, around);
+  });
   if (updates.size() == 0) return;
-  const std::int64_t run_length = rank ? updates.last() : 1;
-  for (std::int64_t row = 0; row < updates.size() / run_length; ++row) {
-    std::int64_t rest = row, offset = rank ? op.start[rank - 1] : 0, stride = rank ? x.last() : 1;
-    for (int i = rank - 2; i >= 0; --i) {
-      offset += (rest % updates[i] + op.start[i]) * stride;
-      rest /= updates[i];
-      stride *= x[i];
-    }
-    std::memcpy(y + offset * width, c.input<char>(1) + row * run_length * width,
-                static_cast<std::size_t>(run_length * width));
-  }
+  // Axes that are updated whole are one with the axis before them: a run of neighbours, the longer the better.
+  int axis = std::max(x.rank() - 1, 0);
+  while (axis > 0 && updates[axis] == x[axis]) --axis;
+  const std::int64_t length = updates.count(axis, x.rank()), inner = x.count(std::min(axis + 1, x.rank()), x.rank());
+  const std::int64_t run_bytes = length * width, start = x.rank() ? op.start[axis] * inner : 0;
+  parallel_ranges(updates.size() / length, grain_for(2 + 0.05 * static_cast<double>(run_bytes)),
+                  [&](std::int64_t begin, std::int64_t end) {
+                    for (std::int64_t run = begin; run < end; ++run) {
+                      std::int64_t rest = run, offset = start, stride = x.count(axis, x.rank());
+                      for (int i = axis - 1; i >= 0; --i) {
+                        offset += (rest % updates[i] + op.start[i]) * stride;
+                        rest /= updates[i];
+                        stride *= x[i];
+                      }
+                      std::memcpy(y + offset * width, given + run * run_bytes, static_cast<std::size_t>(run_bytes));
+                    }
+                  });
 }
 
 void infer(const one_hot& op, Infer& c) {

@@ -1,6 +1,7 @@
 // Random numbers and dropout: checks, bounds, and the split into ranges. No range depends on the number of threads.
 #include "kernels/random/random.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/parallel.h"
@@ -67,13 +68,13 @@ class Stream {
       if (v > 0 && std::log(uniform()) < 0.5 * z * z + d - d * v + d * std::log(v)) return d * v;
     }
   }
-  // Splits n trials at the median order statistic, a beta variable, until few are left: O(log n) draws, exact.
+  // Splits n trials at the median order statistic, a beta variable, until few successes are left: O(log n) draws.
   // L. Devroye, "Non-Uniform Random Variate Generation", 1986, chapter X.4.
   double binomial(double n, double p) {
     if (!(n >= 0) || std::isinf(n) || !(p >= 0 && p <= 1)) return std::nan("");
     n = std::floor(n);
     double count = 0;
-    while (n > 16) {
+    while (n * std::min(p, 1 - p) > 32) {
       const double i = std::floor(n / 2) + 1, a = gamma(i), split = a / (a + gamma(n + 1 - i));
       if (split <= p) {
         count += i;
@@ -84,11 +85,23 @@ class Stream {
         p /= split;
       }
     }
-    for (; n >= 1; --n) count += uniform() < p;
-    return count;
+    return count + (p > 0.5 ? n - few_successes(n, 1 - p) : few_successes(n, p));
   }
 
  private:
+  // By inversion: a walk from 0 successes on, as long as their number. p <= 1/2, so the probability of none is a normal
+  // number. Where probabilities past the mean are below what a uniform number can tell, rounding is all that is left.
+  double few_successes(double n, double p) {
+    if (!(n * p > 0)) return 0;
+    const double odds = p / (1 - p), scale = (n + 1) * odds, mean = n * p;
+    double probability = std::exp(n * std::log1p(-p)), k = 0;
+    double left = uniform() - probability;
+    while (left > 0 && k < n && (k < mean || probability > 0x1p-60)) {
+      probability *= scale / ++k - odds;
+      left -= probability;
+    }
+    return k;
+  }
   std::uint64_t bits() {
     if (left_ == 0) {
       words_[0] = static_cast<std::uint32_t>(element_);

@@ -83,25 +83,61 @@ void infer(const top_k& op, Infer& c) {
   c.out(DType::int32, out);
 }
 
+namespace {
+
+// Larger values first, of equal ones the earlier. As the order of a heap it puts what the k best would lose first on
+// top.
+template <class T>
+bool ranks_before(const Keyed<T>& a, const Keyed<T>& b) {
+  return comes_before(b.value, a.value) || (!comes_before(a.value, b.value) && a.index < b.index);
+}
+
+// best = the first k of a row in that order, 0 < k <= n. Few of the elements of a long row get into the heap of the
+// best so far: whether one of a block may is asked in vectors.
+template <class T>
+void select_best(const T* x, std::int64_t n, std::int64_t k, Keyed<T>* best) {
+  constexpr std::int64_t kBlock = 32;
+  for (std::int64_t j = 0; j < k; ++j) best[j] = {x[j], static_cast<std::int32_t>(j)};
+  std::make_heap(best, best + k, ranks_before<T>);
+  for (std::int64_t j = k; j < n;) {
+    const std::int64_t end = std::min(j + kBlock, n);
+    if (end - j == kBlock) {
+      const T worst = best->value;
+      int above = 0;
+      for (std::int64_t i = 0; i < kBlock; ++i) above |= !(x[j + i] <= worst);  // or a NaN
+      if (!above) {
+        j = end;
+        continue;
+      }
+    }
+    for (; j < end; ++j) {
+      if (!comes_before(best->value, x[j])) continue;
+      std::pop_heap(best, best + k, ranks_before<T>);
+      best[k - 1] = {x[j], static_cast<std::int32_t>(j)};
+      std::push_heap(best, best + k, ranks_before<T>);
+    }
+  }
+  std::sort_heap(best, best + k, ranks_before<T>);
+}
+
+}  // namespace
+
 void run(const top_k& op, Run& c) {
+  if (op.k == 0) return;
   const Lines lines(c.shape(0), -1);
   for_dtype(c.dtype(0), [&](auto tag) {
     using T = decltype(tag);
     const T* x = c.input<T>(0);
     T* values = c.output<T>(0);
     auto* indices = c.output<std::int32_t>(1);
-    auto* keyed = c.scratch<Keyed<T>>(lines.count * lines.length);
-    parallel_ranges(lines.count, lines.grain(10), [&](std::int64_t begin, std::int64_t end) {
+    auto* keyed = c.scratch<Keyed<T>>(lines.count * op.k);
+    parallel_ranges(lines.count, lines.grain(2), [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t line = begin; line < end; ++line) {
-        Keyed<T>* row = keyed + line * lines.length;
-        for (std::int64_t j = 0; j < lines.length; ++j)
-          row[j] = {x[line * lines.length + j], static_cast<std::int32_t>(j)};
-        std::partial_sort(row, row + op.k, row + lines.length, [](const Keyed<T>& a, const Keyed<T>& b) {
-          return comes_before(b.value, a.value) || (!comes_before(a.value, b.value) && a.index < b.index);
-        });
+        Keyed<T>* best = keyed + line * op.k;
+        select_best(x + line * lines.length, lines.length, op.k, best);
         for (std::int64_t j = 0; j < op.k; ++j) {
-          values[line * op.k + j] = row[j].value;
-          indices[line * op.k + j] = row[j].index;
+          values[line * op.k + j] = best[j].value;
+          indices[line * op.k + j] = best[j].index;
         }
       }
     });

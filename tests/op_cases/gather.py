@@ -109,6 +109,12 @@ CASES = [
         name="integers",
     ),
     Case("slice_update", [X, normal(2, 3, 1)], slice_update, {"start": [3, 1, 2]}),
+    Case("slice_update", [X, normal(2, 6, 3)], slice_update, {"start": [1, 0, 0]}, name="rows"),
+    Case("slice_update", [X, normal(5, 2, 3)], slice_update, {"start": [0, 4, 0]}, name="middle"),
+    Case("slice_update", [X, normal(5, 6, 3, key=1)], slice_update, {"start": [0, 0, 0]}, name="all"),
+    Case(
+        "slice_update", [normal(300, 400), normal(220, 390)], slice_update, {"start": [70, 5]}, grad=False, name="large"
+    ),
     Case(
         "slice_update",
         [integers(0, 9, 7), integers(0, 9, 3)],

@@ -48,6 +48,7 @@ cumsum, cumprod, scan = flipped(np.cumsum), flipped(np.cumprod), flipped(linear_
 X = distinct(4, 5, 6)
 TIES = integers(0, 3, 5, 9)
 WITH_NAN = np.array([[1.0, np.nan, -np.inf, 0.0, np.nan, np.inf], [3.0, 3.0, 2.0, np.nan, -0.0, 0.0]])
+LONG = np.stack([np.arange(150.0), -np.arange(150.0), np.where(np.arange(150) % 29 == 28, np.nan, 0), np.zeros(150)])
 WITH_ZERO = np.where(np.arange(6) == 3, 0.0, normal(4, 6))
 
 CASES = [
@@ -58,6 +59,11 @@ CASES = [
     Case("top_k", [X], top_k, {"k": 3}),
     Case("top_k", [TIES], top_k, {"k": 9}, grad=False, name="ties"),
     Case("top_k", [normal(3, 200)], top_k, {"k": 1}, name="one"),
+    Case("top_k", [X], top_k, {"k": 0}, grad=False, name="none"),
+    Case("top_k", [WITH_NAN], top_k, {"k": 3}, grad=False, name="nan"),
+    # Rows of several blocks: all of a block get in, none does, NaNs take all places, equal ones none.
+    Case("top_k", [LONG], top_k, {"k": 4}, grad=False, name="long"),
+    Case("top_k", [booleans(100)], top_k, {"k": 70}, grad=False, name="bool"),
     Case("in_top_k", [integers(-1, 6, 40), normal(40, 5)], in_top_k, {"k": 2}, grad=False),
     Case("in_top_k", [integers(0, 3, 9), integers(0, 2, 9, 3) * 1.0], in_top_k, {"k": 1}, grad=False, name="ties"),
     Case(
