@@ -40,8 +40,6 @@ void run_widened(const OpDef& def, const void* attrs, const Views& inputs, const
     if (y.views[i].data != outputs[i].data) convert(y.views[i], outputs[i]);
 }
 
-void Run::run_whole_widened(const void* attrs) const {
-  kcore::run_widened(def_, attrs, inputs_, outputs_, workspace_);
-}
+void Run::run_whole_widened(const void* attrs) const { kcore::run_widened(def_, attrs, inputs_, outputs_, workspace_); }
 
 }  // namespace kcore
