@@ -39,11 +39,13 @@ void lstm(const LstmBlock<T>& b) {
         },
         [&](const StepResult<T>& t) {
           for (int r = 0; r < t.rows; ++r) {
-            const T* const gates = b.gates.at(t.row + r, step) + t.unit;
             T* const z = t.z(r);
-            for (int g = 0; g < 4; ++g) {
-              if (inputs == 0) add_part(z + g * L, gates + g * units, t.count);
-              if (b.bias) add_part(z + g * L, b.bias + g * units + t.unit, t.count);
+            if (inputs == 0) {
+              const T* const gates = b.gates.at(t.row + r, step) + t.unit;
+              for (int g = 0; g < 4; ++g) add_part(z + g * L, gates + g * units, t.count);
+            }
+            if (b.bias) {
+              for (int g = 0; g < 4; ++g) add_part(z + g * L, b.bias + g * units + t.unit, t.count);
             }
             sigmoid_vector(z);
             sigmoid_vector(z + L);
