@@ -10,6 +10,9 @@ thread_local Recorder* innermost = nullptr;
 
 }  // namespace
 
+Unheard::Unheard() : recorder_(innermost) { innermost = nullptr; }
+Unheard::~Unheard() { innermost = recorder_; }
+
 Recorder* Recorder::active() { return innermost; }
 
 Recorder::Recorder(const std::vector<Array>& inputs) : outer_(innermost), listening_(true) {
@@ -69,15 +72,21 @@ void Recorder::writes(const std::shared_ptr<Cell>& cell) {
   if (!original.id()) original = cell->value();
 }
 
+const Array& Recorder::before(const std::shared_ptr<Cell>& cell) const {
+  const auto found = variables_.find(cell.get());
+  const bool written = found != variables_.end() && originals_[found->second].id();
+  return written ? originals_[found->second] : cell->value();
+}
+
 void Recorder::looked_at(const Array& array, const char* how) {
   const auto found = numbers_.find(array.id());
   if (found == numbers_.end() || constant_[found->second]) return;
   throw RecordingError(concat(
       "[", how, "] a value that changes from step to step was asked for while the step is recorded: a tensor of shape ",
       array.shape(), " and dtype ", array.dtype(),
-      ". Use kcore.ops on the tensor (where, cond, while_loop) instead of NumPy or Python on its value, or compile "
-      "with "
-      "run_eagerly=True"));
+      ". Use kcore.ops on the tensor instead of NumPy or Python on its value (cond or where for `if`, while_loop for "
+      "`while`), return it and look at it outside, or do not record: compile with run_eagerly=True, or call the "
+      "function without kcore.function"));
 }
 
 Program Recorder::finish(const std::vector<Array>& outputs) {

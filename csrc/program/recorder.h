@@ -35,6 +35,8 @@ class Recorder {
   // An op ran: absent inputs are given as views only.
   void called(const OpDef& def, const std::shared_ptr<void>& attrs, const Views& views,
               const std::vector<Array>& inputs, const std::vector<Array>& outputs);
+  // What a cell held before the step.
+  const Array& before(const std::shared_ptr<Cell>& cell) const;
   // Before the cell is read.
   void read(const std::shared_ptr<Cell>& cell);
   // Before the cell changes.
@@ -64,6 +66,18 @@ class Recorder {
   std::vector<Array> originals_;  // for each variable, what it held before the step; no value if it is not written
   Recorder* outer_ = nullptr;
   bool listening_ = false, made_ = false;
+};
+
+// While it lives, nobody listens to the calling thread.
+class Unheard {
+ public:
+  Unheard();
+  ~Unheard();
+  Unheard(const Unheard&) = delete;
+  Unheard& operator=(const Unheard&) = delete;
+
+ private:
+  Recorder* recorder_;
 };
 
 }  // namespace kcore

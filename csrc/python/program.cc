@@ -1,4 +1,6 @@
 // kcore._core.Cell, Recorder and Program: variables, what listens to a step, and what runs it again.
+#include <optional>
+
 #include "base/check.h"
 #include "program/executor.h"
 #include "program/recorder.h"
@@ -25,6 +27,10 @@ void write(const std::shared_ptr<Cell>& cell, const Array& value) {
   if (Recorder* recorder = Recorder::active()) recorder->writes(cell);
   cell->set(value);
 }
+
+struct Quiet {
+  std::optional<Unheard> unheard;
+};
 
 std::vector<Array> run(Executor& executor, std::vector<Array> inputs) {
   Executor::Step step(executor, std::move(inputs));
@@ -60,7 +66,13 @@ void bind_program(py::module_& m) {
             return std::make_unique<Executor>(recorder.finish(outputs), arenas);
           },
           py::arg("outputs"), py::arg("arenas"), "The program that was heard.")
+      .def("before", &Recorder::before, py::arg("cell"), "What a cell held before the step.")
       .def("abort", &Recorder::abort, "Stops, and gives the variables back what they held.");
+
+  py::class_<Quiet>(m, "Unheard", "A context in which no recorder listens to this thread.")
+      .def(py::init<>())
+      .def("__enter__", [](Quiet& quiet) { quiet.unheard.emplace(); })
+      .def("__exit__", [](Quiet& quiet, const py::args&) { quiet.unheard.reset(); });
 
   py::class_<Executor>(m, "Program", "A recorded step.")
       .def("run", &run, py::arg("inputs"), "Runs it: the outputs, and new values in the variables.")

@@ -42,7 +42,16 @@ _PACKAGES = (
 )
 # Which module each public name comes from.
 _MODULES = {
-    "kcore.autograd": ("GradientTape", "Variable", "custom_gradient", "grad", "stop_gradient", "value_and_grad"),
+    "kcore.autograd": (
+        "GradientTape",
+        "Variable",
+        "custom_gradient",
+        "function",
+        "grad",
+        "jit",
+        "stop_gradient",
+        "value_and_grad",
+    ),
     "kcore.dtype_policies": ("DTypePolicy", "FloatDTypePolicy"),
     "kcore.graph": ("Function", "KerasTensor", "Operation"),
     "kcore.initializers": ("Initializer",),

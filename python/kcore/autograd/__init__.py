@@ -6,6 +6,7 @@ Imports nothing of kcore but `_core`.
 
 from kcore.autograd.apply import apply, is_recorded, vjp, vjp_of
 from kcore.autograd.dtype import result_type, standardize_dtype
+from kcore.autograd.recorded_function import function, jit
 from kcore.autograd.tape import GradientTape, custom_gradient, grad, stop_gradient, value_and_grad
 from kcore.autograd.tensor import Tensor, convert_to_tensor, is_tensor
 from kcore.autograd.variable import Variable
@@ -17,9 +18,11 @@ __all__ = [
     "apply",
     "convert_to_tensor",
     "custom_gradient",
+    "function",
     "grad",
     "is_recorded",
     "is_tensor",
+    "jit",
     "result_type",
     "standardize_dtype",
     "stop_gradient",

@@ -2,37 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from kcore import _core, tree
 from kcore.autograd.apply import tapes
-from kcore.autograd.tensor import Tensor
+from kcore.autograd.tensor import Tensor, convert_to_tensor
 
 RecordingError = _core.RecordingError
 
-_version = 0
+# What was forgotten last: the number of the time, and why.
+_forgotten: deque[tuple[int, str]] = deque([(0, "")], maxlen=16)
 # Kinds of arguments that a function keeps programs for; the one that was not used for the longest goes first.
 _KEPT = 64
 
 
-def forget_recordings() -> None:
+def forget_recordings(reason: str) -> None:
     """Says that Python state on which recorded steps may depend has changed: what is trained, how a layer is set up."""
-    global _version
-    _version += 1
+    _forgotten.append((_forgotten[-1][0] + 1, reason))
+
+
+class _Recording(threading.local):
+    """What the step that this thread records asks of Python before each of its runs."""
+
+    guards: list | None = None  # of (counter, offset, function, what it gave); None while nothing is recorded
+    feeds: list
+    recorder: _core.Recorder
+
+
+_now = _Recording()
+
+
+def decided(counter: Any, function: Callable[[int], Hashable]) -> Any:
+    """`function(int(counter))`, which may decide in Python what a step does, even while it is recorded.
+
+    A recorded step runs again only where the function gives the same for the count before it; else another is recorded.
+
+    Args:
+        counter: a Variable, an integer scalar.
+        function: of a Python int; gives something hashable.
+    """
+    if _now.guards is None:
+        return function(int(counter))
+    with _core.Unheard():
+        count = counter.value.array
+        if count.is_symbolic:
+            raise RecordingError(f"[cond] {counter.path} changes in a loop or a branch that a recorded step decides on")
+        offset = count.item() - _now.recorder.before(counter._cell).item()
+        given = function(count.item())
+    _now.guards.append((counter, offset, function, given))
+    return given
+
+
+def fed(function: Callable[[], Any]) -> Any:
+    """`function()`, a number; while a step is recorded a tensor, for which each run calls the function again, before it."""
+    if _now.guards is None:
+        return function()
+    with _core.Unheard():
+        cell = _core.Cell(getattr(function, "__name__", "fed"), convert_to_tensor(function()).array)
+    _now.feeds.append((cell, function))
+    return Tensor(cell.value)
 
 
 class _Step:
-    """A program and what its outputs are put back into."""
+    """A program, what it needs of Python before it runs, and what its outputs are put back into."""
 
-    __slots__ = ("leaves", "program", "structure")
+    __slots__ = ("feeds", "guards", "leaves", "program", "structure")
 
-    def __init__(self, program: _core.Program, structure: Any, leaves: list):
+    def __init__(self, program: _core.Program, structure: Any, leaves: list, guards: list, feeds: list):
         self.program = program
         self.structure = structure
         self.leaves = leaves  # None for each output of the program, else what the function returned there
+        self.guards = guards
+        self.feeds = feeds
+
+    def holds(self) -> bool:
+        return all(function(int(counter) + offset) == given for counter, offset, function, given in self.guards)
 
     def run(self, arrays: list) -> Any:
+        for cell, function in self.feeds:
+            cell.value = convert_to_tensor(function()).array
         outputs = iter(self.program.run(arrays))
         leaves = [Tensor(next(outputs)) if leaf is None else leaf[0] for leaf in self.leaves]
         return tree.pack_sequence_as(self.structure, leaves)
@@ -51,58 +103,121 @@ class Recorded:
     Args:
         function: takes and returns nests of tensors, and anything hashable.
         arenas: working memory to share with functions that never run at the same time as this one.
+        name: what `KCORE_LOG=program` calls it.
+        reason: why it is recorded if it was not before, for the same log.
     """
 
-    def __init__(self, function: Callable[..., Any], arenas: _core.Arenas | None = None):
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        arenas: _core.Arenas | None = None,
+        name: str | None = None,
+        reason: str = "first call",
+    ):
         self._function = function
         self._arenas = arenas or _core.Arenas()
-        self._steps: dict[Any, _Step] = {}  # by kind of arguments, the latest used last
-        self._version = _version
+        self._steps: dict[Any, list[_Step]] = {}  # by kind of arguments, the latest used last
+        self._name = name or getattr(function, "__qualname__", type(function).__name__)
+        self._reason = reason
+        self._version = _forgotten[-1][0]
         self.off = False
 
     @property
     def programs(self) -> list[_core.Program]:
         """What was recorded so far."""
-        return [step.program for step in self._steps.values()]
+        return [step.program for steps in self._steps.values() for step in steps]
 
     def __call__(self, *args: Any) -> Any:
         if self.off or tapes.stack or _core.Recorder.active():  # who listens already hears the ops one by one
             return self._function(*args)
-        if self._version != _version:
-            self._steps.clear()
-            self._version = _version
+        if self._version != _forgotten[-1][0]:
+            self._forget()
         leaves = tree.flatten(args)
         arrays = [leaf.array for leaf in leaves if isinstance(leaf, Tensor)]
-        key = (
-            _layout(args),
-            *[(leaf.shape, leaf.dtype) if isinstance(leaf, Tensor) else (type(leaf), leaf) for leaf in leaves],
-        )
-        step = self._steps.pop(key, None)
-        if step is None:
-            return self._record(key, args, arrays)
-        self._steps[key] = step
-        return step.run(arrays)
+        key = (_layout(args), *map(_spec, leaves))
+        steps = self._steps.pop(key, None)
+        if steps is not None:
+            self._steps[key] = steps
+            for step in steps:
+                if not step.guards or step.holds():
+                    return step.run(arrays)
+        return self._record(key, args, arrays)
+
+    def _forget(self) -> None:
+        reasons = [reason for number, reason in _forgotten if number > self._version]
+        if self._steps:
+            self._reason = "; ".join(dict.fromkeys(reasons[-3:]))
+        self._steps.clear()
+        self._version = _forgotten[-1][0]
 
     def _record(self, key: Any, args: tuple, arrays: list) -> Any:
         recorder = _core.Recorder(arrays)
         own = iter(recorder.inputs)
-        args = tree.map_structure(lambda leaf: Tensor(next(own)) if isinstance(leaf, Tensor) else leaf, args)
+        given = tree.map_structure(lambda leaf: Tensor(next(own)) if isinstance(leaf, Tensor) else leaf, args)
+        guards, feeds = [], []
+        _now.guards, _now.feeds, _now.recorder = guards, feeds, recorder
         try:
-            result = self._function(*args)
+            result = self._function(*given)
+            leaves = tree.flatten(result)
+            outputs = [leaf.array for leaf in leaves if isinstance(leaf, Tensor)]
+            made = recorder.has_made  # where variables were made, the next call will do something else
+            if made:
+                self._made(key)
         except BaseException:
             recorder.abort()
             raise
-        leaves = tree.flatten(result)
-        outputs = [leaf.array for leaf in leaves if isinstance(leaf, Tensor)]
-        # Where variables were made, the next call will do something else.
-        made = recorder.has_made
+        finally:
+            _now.guards = None
         program = recorder.finish(outputs, self._arenas)
-        if not made and self._version == _version:
+        if not made and self._version == _forgotten[-1][0]:
+            self._log(f"recorded {len(program)} calls of ops: {self._why(key, args)}")
             if len(self._steps) >= _KEPT:
                 del self._steps[next(iter(self._steps))]
             kept = [None if isinstance(leaf, Tensor) else (leaf,) for leaf in leaves]
-            self._steps[key] = _Step(program, tree.map_structure(lambda _: None, result), kept)
+            step = _Step(program, tree.map_structure(lambda _: None, result), kept, guards, feeds)
+            self._steps.setdefault(key, []).append(step)
+        elif made:
+            self._log("not recorded yet: this call made variables")
         return result
+
+    def _made(self, key: Any) -> None:
+        """Called before a recording ends that has made variables."""
+
+    def _log(self, message: str) -> None:
+        _core.log("program", f"{self._name}: {message}")
+
+    def _why(self, key: Any, args: Any) -> str:
+        """In what this kind of arguments differs from the one recorded before that is most like it."""
+        if not self._steps:
+            return self._reason
+        if key in self._steps:
+            return "what Python decides by a count (accumulate or update, say) is something else now"
+        alike = [known for known in self._steps if known[0] == key[0]]
+        if not alike:
+            return "the arguments are nested in another way than before"
+        names = [self._argument(path) for path, _ in tree.flatten_with_path(args)]
+        changes = [
+            [
+                f"{name} is {_kind(new)}, was {_kind(old)}"
+                for name, new, old in zip(names, key[1:], known[1:])
+                if new != old
+            ]
+            for known in reversed(alike)
+        ]
+        return "; ".join(min(changes, key=len))
+
+    def _argument(self, path: tuple) -> str:
+        """The name of an argument, or of the part of it that `path` leads to."""
+        return argument_name(self._function, path)
+
+
+def argument_name(function: Callable, path: tuple) -> str:
+    """`data[0]['x']` for the path (0, 0, 'x') into the arguments of `f(data)`."""
+    first, *rest = path
+    if isinstance(first, int):
+        names = list(inspect.signature(function).parameters)
+        first = names[first] if first < len(names) else f"argument {first}"
+    return first + "".join(f"[{part!r}]" for part in rest)
 
 
 def _layout(args: Any) -> Any:
@@ -112,3 +227,17 @@ def _layout(args: Any) -> Any:
     if isinstance(args, (list, tuple)):
         return (type(args), *map(_layout, args))
     return None
+
+
+def _spec(leaf: Any) -> tuple:
+    if isinstance(leaf, Tensor):
+        return leaf.shape, leaf.dtype
+    # 0.0 and -0.0 are equal and not the same; NaN is not equal to itself.
+    return type(leaf), leaf.hex() if type(leaf) is float else leaf
+
+
+def _kind(spec: tuple) -> str:
+    kind, value = spec
+    if isinstance(kind, tuple):
+        return f"{kind} {value}"
+    return repr(float.fromhex(value) if kind is float else value)

@@ -105,7 +105,7 @@ class Variable:
     @trainable.setter
     def trainable(self, value: bool) -> None:
         if self.source.trainable != bool(value):
-            forget_recordings()
+            forget_recordings(f"trainable of {self.path} was set to {bool(value)}")
         self.source.trainable = bool(value)
 
     @property

@@ -31,6 +31,7 @@ class KerasTensor:
     """
 
     __array_priority__ = 1000  # np.ndarray + KerasTensor is ours to compute
+    is_symbolic = True  # as a Tensor without values
 
     def __init__(
         self,

@@ -51,7 +51,9 @@ class State:
             object.__setattr__(self, name, value)
             return
         if type(value) in (int, float, bool, str) and self.__dict__[name] != value:
-            forget_recordings()  # the rate of a dropout, say
+            forget_recordings(
+                f"{name} of {self.__dict__.get('name', type(self).__name__)} was set"
+            )  # the rate of a dropout, say
         if isinstance(getattr(type(self), name, None), property):
             object.__setattr__(self, name, value)
             return
@@ -164,7 +166,7 @@ class State:
     def trainable(self, value: bool) -> None:
         value = bool(value)
         if self._trainable != value:
-            forget_recordings()
+            forget_recordings(f"trainable of {self.name} was set to {value}")
         object.__setattr__(self, "_trainable", value)
         for variable in self._trainable_variables:
             variable.trainable = value

@@ -96,7 +96,7 @@ class Compiling:
         set_attribute(self, "stop_training", False)
         set_attribute(self, "compiled", True)
         set_attribute(self, "_step_variables", None)
-        set_attribute(self, "_recorded", Recordings())
+        set_attribute(self, "_recorded", Recordings(f"{self.name} was compiled"))
         set_attribute(self, "_compile_config", {
             "optimizer": optimizer,
             "loss": loss,

@@ -9,9 +9,13 @@ from kcore.autograd.recorder import Recorded
 
 
 class Recordings:
-    """The recorded steps of a model. Copies of it and what is pickled are empty: recordings refer to the model."""
+    """The recorded steps of a model. Copies of it and what is pickled are empty: recordings refer to the model.
 
-    def __init__(self) -> None:
+    reason: why these steps are recorded, for `KCORE_LOG=program`.
+    """
+
+    def __init__(self, reason: str = "first call") -> None:
+        self._reason = reason
         self._steps: dict[str, tuple[Callable, Recorded]] = {}
         self._arenas = Arenas()  # of one model, one step runs at a time
 
@@ -19,7 +23,8 @@ class Recordings:
         """The recording of a step; a new one if it is made of another method than the last."""
         known, recorded = self._steps.get(name, (None, None))
         if recorded is None or known is not method:
-            recorded = Recorded(step, self._arenas)
+            reason = self._reason if recorded is None else "it is another method now"
+            recorded = Recorded(step, self._arenas, name, reason)
             self._steps[name] = method, recorded
         return recorded
 

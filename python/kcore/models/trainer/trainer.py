@@ -131,7 +131,7 @@ class Trainer(Compiling):
         if self.run_eagerly or self.jit_compile is False:
             return step
         method = getattr(method, "__func__", method)
-        recorded = self._recorded.of(name, method, step)
+        recorded = self._recorded.of(f"{name} of {self.name}", method, step)
 
         def run(data: Any) -> Any:
             try:
