@@ -261,3 +261,77 @@ def test_a_program_prints_what_it_does():
     text = str(f.programs[0])
     assert "matmul(%0, %1" in text
     assert "w = %2" in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"gradient_accumulation_steps": 3},
+        {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 2},
+        {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 2, "gradient_accumulation_steps": 2},
+        {"weight_decay": 0.01, "global_clipnorm": 0.1, "gradient_accumulation_steps": 2},
+        {"rates": [0.1, 0.01, 0.2, 0.03], "weight_decay": 0.1},
+        {"rates": [0.1, 0.01, 0.2, 0.03], "gradient_accumulation_steps": 2, "loss_scale_factor": 8.0},
+    ],
+    ids=lambda a: "-".join(a),
+)
+def test_what_optimizers_decide_in_python_is_recorded(arguments):
+    x, y = images(48)
+    nets, rates = [], arguments.pop("rates", None)
+    for eager in (False, True):
+        net = model()
+        given = [0]
+
+        def rate():
+            given[0] += 1  # noqa: B023
+            return rates[given[0] % len(rates)]  # noqa: B023
+
+        optimizer = kcore.optimizers.SGD(rate if rates else 0.1, momentum=0.9, **arguments)
+        net.compile(optimizer, "sparse_categorical_crossentropy", run_eagerly=eager, jit_compile=not eager)
+        kcore.utils.set_random_seed(2)
+        net.fit(x, y, epochs=3, batch_size=16, verbose=0)
+        nets.append((net, given[0]))
+    (recorded, calls), (plain, plain_calls) = nets
+    assert calls == plain_calls
+    for a, b in zip(recorded.variables + recorded.optimizer.variables, plain.variables + plain.optimizer.variables):
+        np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.path)
+    kinds = len(recorded._recorded._steps["train of " + recorded.name][1].programs)
+    assert 1 <= kinds <= 6
+
+
+def test_two_updates_in_a_step_keep_their_phases():
+    def train(wrap):
+        w = kcore.Variable(np.ones(3, "float32"))
+        optimizer = kcore.optimizers.SGD(0.1, gradient_accumulation_steps=3)
+        optimizer.build([w])
+
+        @wrap
+        def step(g):
+            optimizer.apply([g], [w])
+            optimizer.apply([g * 2], [w])
+
+        return [(step(ops.full(3, i + 1.0)), w.numpy())[1] for i in range(8)]
+
+    np.testing.assert_array_equal(train(Recorded), train(lambda f: f))
+
+
+def test_a_learning_rate_of_python_that_fails_changes_nothing():
+    left = [3]
+
+    def rate():
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyError("no rate")
+        return 0.1
+
+    w = kcore.Variable(np.ones(3, "float32"))
+    optimizer = kcore.optimizers.SGD(rate)
+    optimizer.build([w])
+    step = Recorded(lambda g: optimizer.apply([g], [w]))
+    for _ in range(3):
+        step(ops.ones(3))
+    before = w.numpy()
+    with pytest.raises(KeyError):
+        step(ops.ones(3))
+    np.testing.assert_array_equal(w.numpy(), before)
+    assert len(step.programs) == 1

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from kcore import ops
 from kcore.autograd import Tensor, Variable
-from kcore.autograd.recorder import forget_recordings
+from kcore.autograd.recorder import decided, fed, forget_recordings
 from kcore.naming import auto_name, name_scope
 from kcore.optimizers.clipping import Clipping
 from kcore.optimizers.schedules import LearningRateSchedule
@@ -26,6 +26,14 @@ def check_hyperparameter(owner: str, name: str, value: Any, low: float = 0.0, hi
         limits = f"in [{low:g}, {high:g}]" if math.isfinite(high) else f">= {low:g}"
         raise ValueError(f"[{owner}] expected `{name}` to be a finite number {limits}, received {name}={value!r}")
     return number
+
+
+class _Phase(NamedTuple):
+    """What a call of an optimizer does, as far as its number tells."""
+
+    updates: bool  # the variables; else it adds to the accumulated gradients
+    is_first: bool  # no update came before
+    overwrites: bool  # puts the moving averages in place of the variables
 
 
 class Optimizer:
@@ -221,7 +229,7 @@ class Optimizer:
         rate = self._learning_rate
         if isinstance(rate, Variable):
             return rate
-        return rate(self.iterations) if isinstance(rate, LearningRateSchedule) else rate()
+        return rate(self.iterations) if isinstance(rate, LearningRateSchedule) else fed(rate)
 
     @learning_rate.setter
     def learning_rate(self, learning_rate: Any) -> None:
@@ -230,7 +238,7 @@ class Optimizer:
             if isinstance(previous, Variable):
                 self._variables = [v for v in self._variables if v is not previous]
             self._learning_rate = learning_rate
-            forget_recordings()
+            forget_recordings(f"learning_rate of {self.name} was set to a function")
             return
         if not isinstance(previous, Variable):
             raise TypeError(
@@ -284,13 +292,14 @@ class Optimizer:
 
     def _apply_known(self, gradients: list[Tensor], variables: list[Variable]) -> None:
         """Accumulates, clips, decays, updates and averages."""
+        phase = decided(self._iterations, self._phase) if self.gradient_accumulation_steps or self.use_ema else None
         if self.gradient_accumulation_steps:
             accumulated = [self._accumulated_gradients[self._get_variable_index(v)] for v in variables]
             steps = self.gradient_accumulation_steps
-            if (int(self._iterations.numpy()) + 1) % steps:
+            if not phase.updates:
                 for total, gradient in zip(accumulated, gradients, strict=True):
                     total.assign_add(gradient)
-                self._after_update(variables, updated=False)
+                self._average(variables, phase)
                 return
             gradients = [(g + total.value) / steps for g, total in zip(gradients, accumulated, strict=True)]
             for total in accumulated:
@@ -298,7 +307,14 @@ class Optimizer:
         gradients = self.clipping(gradients)
         self._apply_weight_decay(variables)
         self._update_all(gradients, variables, ops.convert_to_tensor(self.learning_rate))
-        self._after_update(variables, updated=True)
+        self._average(variables, phase)
+
+    def _phase(self, calls: int) -> _Phase:
+        """What a call does that comes after `calls` others. The only thing that depends on their number in Python, so
+        that steps of each phase can be recorded."""
+        steps = self.gradient_accumulation_steps or 1
+        updates, frequency = calls // steps, self.ema_overwrite_frequency
+        return _Phase((calls + 1) % steps == 0, updates == 0, bool(frequency) and (updates + 1) % frequency == 0)
 
     def _update_all(self, gradients: list[Tensor], variables: list[Variable], learning_rate: Tensor) -> None:
         self._step = ops.convert_to_tensor(self.iterations) + 1
@@ -371,15 +387,14 @@ class Optimizer:
 
     # ---- moving averages
 
-    def _after_update(self, variables: list[Variable], updated: bool) -> None:
+    def _average(self, variables: list[Variable], phase: _Phase | None) -> None:
         if not self.use_ema:
             return
-        step = int(ops.convert_to_numpy(self.iterations))
-        momentum = self.ema_momentum if step else 0.0  # the first average is the variable itself
+        momentum = 0.0 if phase.is_first else self.ema_momentum  # the first average is the variable itself
         for variable in variables:
             average = self._averages[self._get_variable_index(variable)]
             average.assign(average.value * momentum + variable.value * (1 - momentum))
-        if self.ema_overwrite_frequency and (step + 1) % self.ema_overwrite_frequency == 0:
+        if phase.overwrites:
             self.finalize_variable_values(variables)
 
     def finalize_variable_values(self, var_list: Iterable[Variable]) -> None:
