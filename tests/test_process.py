@@ -164,7 +164,7 @@ if __name__ == "__main__":
     script(tmp_path, code, method)
 
 
-def test_interrupted_ops_leave_nothing_behind():
+def test_interrupted_ops_leave_nothing_behind(interruptible):
     before, caught = np.ones((256, 256), "float32"), 0
     x = ops.convert_to_tensor(before)
     want = ops.matmul(x, x).numpy()

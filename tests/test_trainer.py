@@ -260,7 +260,7 @@ def test_history_answers_to_old_names():
 # ---- interruption
 
 
-def test_interrupted_fit_leaves_the_model_usable():
+def test_interrupted_fit_leaves_the_model_usable(interruptible):
     class Interrupt(callbacks.Callback):
         def on_train_begin(self, logs=None):  # once: a second signal would hit the test runner
             threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()

@@ -34,12 +34,17 @@ KCORE_INLINE void fold_phases(const Fold& fold, const PoolShape& s, const Rows& 
                               T* y) {
   alignas(64) T column[kPhases], phases[kPhases];
   const std::int64_t inputs = phase_inputs(s, g.count), size = phase_size(s, inputs);
-  Segment down = g;
-  down.span.end = down.span.begin + 1;
-  for_taps(s, rows, down, x, [&](const Taps<T>& taps, bool first, bool) {
-    fold_taps(fold, taps, Elements::together(inputs * s.channels), column, first, false, 0, false);
-  });
-  split(s, column, inputs, phases, size);
+  const T* line = column;
+  if (s.channels == 1 && rows.a.size() * rows.b.size() == 1) {
+    for_lines(s, rows, x, [&](const T* only, std::int64_t) { line = only + g.span.begin; });
+  } else {
+    Segment down = g;
+    down.span.end = down.span.begin + 1;
+    for_taps(s, rows, down, x, [&](const Taps<T>& taps, bool first, bool) {
+      fold_taps(fold, taps, Elements::together(inputs * s.channels), column, first, false, 0, false);
+    });
+  }
+  split(s, line, inputs, phases, size);
   const std::int64_t elements = rows.a.size() * rows.b.size() * s.window[2];
   Taps<T> taps;
   for (std::int64_t k = 0; k < s.window[2];) {

@@ -31,6 +31,12 @@ KCORE_INLINE void copy_piece(T* to, const T* from, std::int64_t n) {
   for (std::int64_t i = 0; i < n; i += 16 / static_cast<int>(sizeof(T))) __builtin_memcpy(to + i, from + i, 16);
 }
 
+// to[q] = from[q * stride]: vectors, if the compiler knows the stride.
+template <int stride, class T>
+KCORE_INLINE void take_each(const T* from, std::int64_t n, T* to) {
+  for (std::int64_t q = 0; q < n; ++q) to[q] = from[q * stride];
+}
+
 // phases[p * size + q * channels] = row[(q * stride + p) * channels] for all positions below n.
 template <class T>
 KCORE_INLINE void split(const PoolShape& s, const T* row, std::int64_t n, T* phases, std::int64_t size) {
@@ -41,7 +47,11 @@ KCORE_INLINE void split(const PoolShape& s, const T* row, std::int64_t n, T* pha
     T* to = phases + p * size;
     if (c == 1) {
       if (s.stride[2] == 2)
-        for (std::int64_t q = 0; q < positions; ++q) to[q] = from[2 * q];
+        take_each<2>(from, positions, to);
+      else if (s.stride[2] == 3)
+        take_each<3>(from, positions, to);
+      else if (s.stride[2] == 4)
+        take_each<4>(from, positions, to);
       else
         for (std::int64_t q = 0; q < positions; ++q) to[q] = from[q * step];
       continue;
