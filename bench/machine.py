@@ -52,7 +52,7 @@ def describe(threads: int) -> dict[str, Any]:
     flags = Path("/proc/cpuinfo").read_text().partition("flags")[2].split("\n")[0].split()
     known = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
     versions = {"kcore": kcore.__version__}
-    for package in ("torch", "numpy"):
+    for package in ("torch", "keras", "jax", "tensorflow", "numpy"):
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -8,7 +8,8 @@ A table stands between two comments, and is replaced by that of the run of this 
     <!-- bench: summary of default -->
     <!-- /bench -->
 
-`summary` is a line for each family, `rows` every row, `machine` what it was measured on.
+`summary` is a line for each family, `rows` every row, `machine` what it was measured on; `training` is the table of a
+run of train.py.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from report import caption, markdown_rows, markdown_summary
+from train_report import markdown_training
 
 PAGES = ("README.md", "docs/performance.md")
-KINDS = {"summary": markdown_summary, "rows": markdown_rows, "machine": caption}
+KINDS = {"summary": markdown_summary, "rows": markdown_rows, "machine": caption, "training": markdown_training}
 
 
 def merge(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def publish(text: str, runs: dict[str, dict[str, Any]]) -> str:
         kind, name = match[2], match[3]
         return f"{match[1]}\n{KINDS[kind](runs[name])}\n{match[4]}" if name in runs else match[0]
 
-    pattern = r"(<!-- bench: (summary|rows|machine) of (\S+) -->)\n.*?(<!-- /bench -->)"
+    pattern = r"(<!-- bench: (summary|rows|machine|training) of (\S+) -->)\n.*?(<!-- /bench -->)"
     return re.sub(pattern, renew, text, flags=re.DOTALL)
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kcore import _core
@@ -21,6 +22,8 @@ from inputs import attributes, inputs_of  # noqa: E402
 from machine import seconds_of_others  # noqa: E402
 from publish import merge, publish  # noqa: E402
 from rows import Row, parse, read  # noqa: E402
+from train import Bench, Failure, arguments  # noqa: E402
+from workloads import WORKLOADS  # noqa: E402
 
 # Only gradients of gradients use these.
 NOT_TIMED = {"max_pool_take"}
@@ -147,3 +150,45 @@ def test_bfloat16():
     assert prepare(grads, symbolic=True).results()[0].dtype == "bfloat16"
     with pytest.raises(ValueError, match="expected op"):
         parse("relu:float16 4")
+
+
+def test_a_run_of_training(tmp_path):
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def train(*args):
+        command = [sys.executable, str(BENCH / "train.py"), *map(str, args)]
+        return subprocess.run(command, capture_output=True, text=True, check=True, env=env, timeout=120).stdout
+
+    saved = tmp_path / "run.json"
+    out = train("--quick", "--alone", "--json", saved)
+    run = json.loads(saved.read_text())
+    assert not run["failures"] and "mlp train" in out
+    names = [row["name"] for row in run["rows"]]
+    for name in ("mlp", "convnet", "resnet20", "resnet50", "bilstm", "minigpt"):
+        assert [n for n in names if n.startswith(f"{name} ")] == [f"{name} train", f"{name} infer", f"{name} one"]
+    assert names[-6:] == ["fit first", "fit again", "predict(x[:1])", "replay", "first step", "peak memory"]
+    assert all(0 < row["times"]["kcore"]["median"] < float("inf") for row in run["rows"])
+
+    for row in run["rows"]:
+        row["times"]["PyTorch"] = {**row["times"]["kcore"], "median": 2 * row["times"]["kcore"]["median"]}
+        row["times"]["Keras/JAX"] = {**row["times"]["kcore"], "median": 3 * row["times"]["kcore"]["median"]}
+    saved.write_text(json.dumps(run))
+    table = train("--load", saved, "--markdown")
+    assert "train 2.00 (lowest 2.00), infer 2.00 (lowest 2.00), one 2.00 (lowest 2.00)" in table
+    page = publish("<!-- bench: training of mine -->\n<!-- /bench -->", {"mine": run})
+    assert (
+        "| what | of | unit | kcore | PyTorch | Keras/JAX | NumPy ufunc | ratio |" in page and "| mlp train |" in page
+    )
+
+
+def test_opponents_whose_results_differ_are_not_timed(tmp_path):
+    bench = Bench(arguments(["--quick", "--alone"]), tmp_path)
+    work, outputs = WORKLOADS["mlp"], {"kcore": np.ones((2, 3)), "other": np.ones((2, 3))}
+    bench.check("other", work, outputs, {"kcore": [2.0, 1.0], "other": [2.0, 1.001]})
+    with pytest.raises(Failure, match=r"the last loss is 1\.1, and kcore's 1"):
+        bench.check("other", work, outputs, {"kcore": [2.0, 1.0], "other": [2.0, 1.1]})
+    with pytest.raises(Failure, match="the first loss"):
+        bench.check("other", work, outputs, {"kcore": [2.0, 1.0], "other": [2.1, 1.0]})
+    outputs["other"][0, 0] = 1.1
+    with pytest.raises(Failure, match=r"outputs differ by 0\.1"):
+        bench.check("other", work, outputs, {"kcore": [2.0], "other": [2.0]})
