@@ -1,62 +1,12 @@
-// The views of every call are made once per context; a run only fills in the addresses that differ from the last one.
+// A run takes memory and a context, and gives them back.
 #include "program/executor.h"
 
 #include <utility>
 
 #include "base/check.h"
+#include "program/context.h"
 
 namespace kcore {
-
-// What one run at a time needs: the views of the calls and the addresses that they hold.
-struct Context {
-  struct Operands {
-    Views inputs, outputs;
-  };
-  std::vector<Operands> calls;  // of those that compute: a reshape has none
-  std::vector<const Call*> run;
-  // For each root that is not in the arena, the views that point to it; for those in the arena, the offset too.
-  struct Use {
-    TensorView* view;
-    std::size_t at;
-  };
-  std::vector<Use> arena, input, variable, fresh;
-  Workspace workspace;
-  void* base = nullptr;  // the arena that the views point into now
-};
-
-namespace {
-
-std::unique_ptr<Context> make_context(const Program& program, const Plan& plan) {
-  auto context = std::make_unique<Context>();
-  for (const Call& call : program.calls) {
-    if (call.def->is_view) continue;
-    context->run.push_back(&call);
-    Context::Operands operands;
-    for (int value : call.inputs)
-      operands.inputs.push_back(value < 0 ? TensorView() : TensorView(nullptr, program.values[value]));
-    for (int value : call.outputs) operands.outputs.push_back(TensorView(nullptr, program.values[value]));
-    context->calls.push_back(std::move(operands));
-  }
-  const auto use = [&](int value, TensorView& view) {
-    if (value < 0) return;
-    const Place& place = plan.places[plan.roots[value]];
-    switch (place.where) {
-      case Where::arena: context->arena.push_back({&view, place.at}); break;
-      case Where::input: context->input.push_back({&view, place.at}); break;
-      case Where::variable: context->variable.push_back({&view, place.at}); break;
-      case Where::fresh: context->fresh.push_back({&view, place.at}); break;
-      case Where::constant: view.data = program.constants[place.at].array.data(); break;
-    }
-  };
-  for (std::size_t i = 0; i < context->run.size(); ++i) {
-    const Call& call = *context->run[i];
-    for (std::size_t k = 0; k < call.inputs.size(); ++k) use(call.inputs[k], context->calls[i].inputs[k]);
-    for (std::size_t k = 0; k < call.outputs.size(); ++k) use(call.outputs[k], context->calls[i].outputs[k]);
-  }
-  return context;
-}
-
-}  // namespace
 
 Arenas::Arena Arenas::take(std::size_t bytes) {
   {
@@ -106,7 +56,7 @@ Executor::Step::Step(Executor& executor, std::vector<Array> inputs) : executor_(
       executor.idle_.pop_back();
     }
   }
-  if (!context_) context_ = make_context(program, executor.plan_);
+  if (!context_) context_ = std::make_unique<Context>(program, executor.plan_);
   arena_ = executor.arenas_->take(executor.plan_.arena_bytes);
 }
 
@@ -126,8 +76,7 @@ void Executor::Step::run() {
   for (const Context::Use& use : c.input) use.view->data = inputs_[use.at].data();
   for (const Context::Use& use : c.variable) use.view->data = variables_[use.at].data();
   for (const Context::Use& use : c.fresh) use.view->data = fresh_[use.at].data();
-  for (std::size_t i = 0; i < c.run.size(); ++i)
-    run_op(*c.run[i]->def, c.run[i]->attrs.get(), c.calls[i].inputs, c.calls[i].outputs, c.workspace);
+  c.run_calls();
 }
 
 Array Executor::Step::array_of(int value) const {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "program/control.h"
 
 namespace kcore {
 namespace {
@@ -46,6 +47,21 @@ std::string list(const std::vector<int>& values) {
   return text;
 }
 
+// What the call of a loop or a branch runs, indented.
+std::string bodies_of(const Call& call) {
+  std::string text;
+  for (std::size_t i = 0; i < call.bodies.size(); ++i) {
+    text += concat("  ", body_name(*call.def, i), ":\n");
+    const std::string body = to_string(*call.bodies[i]);
+    for (std::size_t from = 0; from < body.size();) {
+      const std::size_t end = body.find('\n', from) + 1;
+      text += "    " + body.substr(from, end - from);
+      from = end;
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 void remove_unused(Program& program) {
@@ -81,7 +97,7 @@ std::string to_string(const Program& program) {
   for (const Call& call : program.calls) {
     for (std::size_t i = 0; i < call.outputs.size(); ++i)
       text += concat(i ? ", " : "", "%", call.outputs[i], " ", describe(program.values[call.outputs[i]]));
-    text += concat(" = ", call.def->name, "(", list(call.inputs), ")", attributes(call), "\n");
+    text += concat(" = ", call.def->name, "(", list(call.inputs), ")", attributes(call), "\n", bodies_of(call));
   }
   for (const Program::Variable& variable : program.variables)
     if (variable.after >= 0) text += concat(variable.cell->name(), " = %", variable.after, "\n");

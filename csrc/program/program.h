@@ -14,11 +14,15 @@
 
 namespace kcore {
 
+struct Program;
+using Bodies = std::vector<std::shared_ptr<const Program>>;
+
 struct Call {
   const OpDef* def = nullptr;
   std::shared_ptr<const void> attrs;
   std::vector<int> inputs;  // -1: an optional input that is not given
   std::vector<int> outputs;
+  Bodies bodies;  // of control flow (control.h): the programs that it runs
 };
 
 struct Program {
@@ -43,7 +47,8 @@ struct Program {
 // Removes what no output and no variable depends on: calls, constants, reads of variables.
 void remove_unused(Program& program);
 
-// A line for each call: "%7 float32 (32, 10) = matmul(%3, %5)  transpose_b=true".
+// A line for each call: "%7 float32 (32, 10) = matmul(%3, %5)  transpose_b=true"; below it the bodies of control flow,
+// indented.
 std::string to_string(const Program& program);
 
 }  // namespace kcore

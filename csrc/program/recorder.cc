@@ -23,7 +23,24 @@ Recorder::Recorder(const std::vector<Array>& inputs) : outer_(innermost), listen
   innermost = this;
 }
 
+std::unique_ptr<Recorder> Recorder::of_body(const std::vector<Array>& inputs) {
+  std::unique_ptr<Recorder> recorder(new Recorder);
+  for (const Array& array : inputs) {
+    recorder->inputs_.push_back(Array::symbolic(array.spec()));
+    recorder->program_.inputs.push_back(recorder->add(recorder->inputs_.back(), false));
+  }
+  recorder->is_body_ = recorder->listening_ = true;
+  recorder->outer_ = innermost;
+  return innermost = recorder.get(), std::move(recorder);
+}
+
 Recorder::~Recorder() { stop(); }
+
+bool Recorder::varies(const Array& array) const {
+  const auto found = numbers_.find(array.id());
+  if (found != numbers_.end()) return !constant_[found->second];
+  return is_body_ && outer_ && outer_->varies(array);
+}
 
 void Recorder::stop() {
   if (!listening_) return;
@@ -42,12 +59,21 @@ int Recorder::add(const Array& array, bool constant) {
 
 int Recorder::value_of(const Array& array) {
   const auto found = numbers_.find(array.id());
-  return found != numbers_.end() ? found->second : add(array, true);  // what was there before is a constant
+  if (found != numbers_.end()) return found->second;
+  if (array.is_symbolic() && !varies(array))
+    throw RecordingError(
+        "[loop] a tensor of a loop's or a branch's function was used after the function had ended. Return it instead");
+  if (!varies(array)) return add(array, true);  // what was there before is a constant
+  captured_.push_back(array);
+  program_.inputs.push_back(add(array, false));
+  return program_.inputs.back();
 }
 
 void Recorder::called(const OpDef& def, const std::shared_ptr<void>& attrs, const Views& views,
-                      const std::vector<Array>& inputs, const std::vector<Array>& outputs) {
-  Call call{&def, attrs, {}, {}};
+                      const std::vector<Array>& inputs, const std::vector<Array>& outputs, const Bodies& bodies) {
+  for (const Array& array : inputs)
+    if (array.is_symbolic() && !varies(array)) return;  // shapes are traced, of a layer that is built, say
+  Call call{&def, attrs, {}, {}, bodies};
   bool constant = true;
   std::size_t next = 0;
   for (const TensorView& view : views) {
@@ -59,6 +85,8 @@ void Recorder::called(const OpDef& def, const std::shared_ptr<void>& attrs, cons
 }
 
 void Recorder::read(const std::shared_ptr<Cell>& cell) {
+  if (holds(cell.get())) return;
+  if (is_body_) return outer_->read(cell);
   if (!variables_.try_emplace(cell.get(), program_.variables.size()).second) return;
   // Under an identity of its own: two variables, or a variable and an input, may hold the same array this time.
   cell->set(cell->value().reshaped(cell->value().shape()));
@@ -67,9 +95,34 @@ void Recorder::read(const std::shared_ptr<Cell>& cell) {
 }
 
 void Recorder::writes(const std::shared_ptr<Cell>& cell) {
+  if (holds(cell.get())) return;
   read(cell);
+  if (is_body_ && variables_.try_emplace(cell.get(), program_.variables.size()).second) {
+    program_.variables.push_back({cell, -1, -1});
+    originals_.emplace_back();
+  }
   Array& original = originals_[variables_[cell.get()]];
   if (!original.id()) original = cell->value();
+}
+
+void Recorder::hold(const std::shared_ptr<Cell>& cell, const Array& value) {
+  held_[cell.get()].push_back(cell->value());
+  cell->set(value);
+}
+
+void Recorder::release(const std::shared_ptr<Cell>& cell) {
+  std::vector<Array>& before = held_.at(cell.get());
+  cell->set(before.back());
+  before.pop_back();
+  if (before.empty()) held_.erase(cell.get());
+}
+
+void Recorder::made() {
+  if (is_body_)
+    throw RecordingError(
+        "[Variable] a variable was made in a loop or a branch that is recorded. Build layers and make Variables "
+        "before");
+  made_ = true;
 }
 
 const Array& Recorder::before(const std::shared_ptr<Cell>& cell) const {
@@ -79,8 +132,7 @@ const Array& Recorder::before(const std::shared_ptr<Cell>& cell) const {
 }
 
 void Recorder::looked_at(const Array& array, const char* how) {
-  const auto found = numbers_.find(array.id());
-  if (found == numbers_.end() || constant_[found->second]) return;
+  if (!varies(array)) return;
   throw RecordingError(concat(
       "[", how, "] a value that changes from step to step was asked for while the step is recorded: a tensor of shape ",
       array.shape(), " and dtype ", array.dtype(),
@@ -100,6 +152,15 @@ Program Recorder::finish(const std::vector<Array>& outputs) {
   for (auto& [value, array] : kept_) program_.constants.push_back({value, array});
   remove_unused(program_);
   return std::move(program_);
+}
+
+Recorder::Body Recorder::finish_body(const std::vector<Array>& outputs) {
+  for (const Array& array : outputs) program_.outputs.push_back(value_of(array));
+  abort();
+  program_.variables.clear();
+  for (auto& [value, array] : kept_) program_.constants.push_back({value, array});
+  remove_unused(program_);
+  return {std::make_shared<const Program>(std::move(program_)), captured_};
 }
 
 void Recorder::abort() {

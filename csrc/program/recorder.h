@@ -2,6 +2,7 @@
 // recorded are there as if it were not.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <unordered_map>
@@ -28,31 +29,51 @@ class Recorder {
   // The one that listens to this thread; nullptr if none does.
   static Recorder* active();
 
+  // Listens to the function that a loop or a branch of the listening recorder's step runs: its program is a body
+  // (control.h). Nothing is computed that depends on a run: such arrays are symbolic, the inputs among them. What the
+  // function uses of the step around it is captured, and becomes further inputs.
+  static std::unique_ptr<Recorder> of_body(const std::vector<Array>& inputs);
+  bool is_body() const { return is_body_; }
+  // Whether an array depends on the run, here or in the step around this body.
+  bool varies(const Array& array) const;
+
   // The inputs under identities of their own, which is how the step must use them: in another run, two that are the
   // same array now may differ.
   const std::vector<Array>& inputs() const { return inputs_; }
 
   // An op ran: absent inputs are given as views only.
   void called(const OpDef& def, const std::shared_ptr<void>& attrs, const Views& views,
-              const std::vector<Array>& inputs, const std::vector<Array>& outputs);
+              const std::vector<Array>& inputs, const std::vector<Array>& outputs, const Bodies& bodies = {});
   // What a cell held before the step.
   const Array& before(const std::shared_ptr<Cell>& cell) const;
   // Before the cell is read.
   void read(const std::shared_ptr<Cell>& cell);
   // Before the cell changes.
   void writes(const std::shared_ptr<Cell>& cell);
+  // Until release, the cell is a place like any other, holding `value`: not heard of when it is read or written.
+  void hold(const std::shared_ptr<Cell>& cell, const Array& value);
+  void release(const std::shared_ptr<Cell>& cell);
+  bool holds(const Cell* cell) const { return held_.count(cell) > 0; }
   // A variable was made: what is recorded will not be done again as it was.
-  void made() { made_ = true; }
+  void made();
   bool has_made() const { return made_; }
   // Somebody wants to know what is in an array: an error unless that is the same in every run.
   void looked_at(const Array& array, const char* how);
 
   // The program that gives these outputs.
   Program finish(const std::vector<Array>& outputs);
+  // The body that gives these outputs; the variables hold what they held before. Its inputs are those it was made with,
+  // then what it captured.
+  struct Body {
+    std::shared_ptr<const Program> program;
+    std::vector<Array> captured;
+  };
+  Body finish_body(const std::vector<Array>& outputs);
   // Stops, and gives the variables back what they held.
   void abort();
 
  private:
+  Recorder() = default;
   int value_of(const Array& array);
   int add(const Array& array, bool constant);
   void stop();
@@ -61,11 +82,14 @@ class Recorder {
   std::vector<Array> inputs_;
   std::unordered_map<std::uint64_t, int> numbers_;  // of arrays, by their id
   std::vector<char> constant_;                      // for each value: whether it is the same in every run
-  std::unordered_map<int, Array> kept_;             // constants
+  std::map<int, Array> kept_;                       // constants
   std::unordered_map<Cell*, std::size_t> variables_;
   std::vector<Array> originals_;  // for each variable, what it held before the step; no value if it is not written
   Recorder* outer_ = nullptr;
-  bool listening_ = false, made_ = false;
+  bool listening_ = false, made_ = false, is_body_ = false;
+  std::vector<Array> captured_;
+  // Those held, with what they held before; the same cell may be held again.
+  std::unordered_map<const Cell*, std::vector<Array>> held_;
 };
 
 // While it lives, nobody listens to the calling thread.

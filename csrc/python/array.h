@@ -18,5 +18,6 @@ void bind_array(py::module_& m);
 void bind_dlpack(py::module_& m, py::class_<Array>& array);
 void bind_ops(py::module_& m);
 void bind_program(py::module_& m);
+void bind_control(py::module_& m);
 
 }  // namespace kcore::python

@@ -112,6 +112,10 @@ constexpr std::int64_t kReleaseGil = 4096;
 py::object run(const std::string& name, py::sequence args, const py::dict& dict) {
   Call call(name, args, dict);
   const Specs specs = infer_op(call.def, call.attrs.get(), call.inputs);
+  Recorder* recorder = Recorder::active();
+  const bool in_body = recorder && recorder->is_body();
+  if (in_body)  // is computed when the body runs
+    for (const Array& array : call.arrays) call.symbolic |= recorder->varies(array);
   std::vector<Array> outputs;
   outputs.reserve(specs.size());
   if (call.symbolic) {
@@ -135,7 +139,7 @@ py::object run(const std::string& name, py::sequence args, const py::dict& dict)
       run_op(call.def, call.attrs.get(), call.inputs, views, workspace);
     }
   }
-  if (Recorder* recorder = call.symbolic ? nullptr : Recorder::active())
+  if (recorder && (in_body || !call.symbolic))
     recorder->called(call.def, call.attrs, call.inputs, call.arrays, outputs);
   if (outputs.size() == 1) return py::cast(std::move(outputs[0]));
   py::tuple out(outputs.size());

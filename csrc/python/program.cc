@@ -15,7 +15,9 @@ std::shared_ptr<Cell> make_cell(const std::string& name, const Array& value) {
 }
 
 Array read(const std::shared_ptr<Cell>& cell) {
-  if (Recorder* recorder = Recorder::active()) recorder->read(cell);
+  Recorder* recorder = Recorder::active();
+  if (recorder) recorder->read(cell);
+  if (!recorder || !recorder->holds(cell.get())) CellWatch::note(cell, false);
   return cell->value();
 }
 
@@ -23,11 +25,15 @@ void write(const std::shared_ptr<Cell>& cell, const Array& value) {
   if (value.spec() != cell->value().spec())
     throw Error(ErrorKind::value, concat("[Cell] expected a value of shape ", cell->value().shape(), " and dtype ",
                                          cell->value().dtype(), ", received ", value.shape(), " ", value.dtype()));
-  if (value.is_symbolic()) throw Error(ErrorKind::value, "[Cell] a symbolic array has no value to hold");
-  if (Recorder* recorder = Recorder::active()) recorder->writes(cell);
+  Recorder* recorder = Recorder::active();
+  if (value.is_symbolic() && !(recorder && recorder->varies(value)))
+    throw Error(ErrorKind::value, "[Cell] a symbolic array has no value to hold");
+  if (recorder) recorder->writes(cell);
+  if (!recorder || !recorder->holds(cell.get())) CellWatch::note(cell, true);
   cell->set(value);
 }
 
+// For Python's `with`.
 struct Quiet {
   std::optional<Unheard> unheard;
 };
@@ -58,6 +64,16 @@ void bind_program(py::module_& m) {
       .def(py::init<const std::vector<Array>&>(), py::arg("inputs"))
       .def_static(
           "active", [] { return Recorder::active() != nullptr; }, "Whether one listens to this thread.")
+      .def_static("of_body", &Recorder::of_body, py::arg("inputs"),
+                  "Listens to the function of a loop or a branch in the step that is recorded.")
+      .def_static(
+          "varies",
+          [](const Array& array) {
+            const Recorder* recorder = Recorder::active();
+            return recorder && recorder->varies(array);
+          },
+          py::arg("array"), "Whether an array depends on the run of the step that is recorded.")
+      .def("finish_body", &Recorder::finish_body, py::arg("outputs"), "The body that was heard.")
       .def_property_readonly("inputs", &Recorder::inputs, "The inputs as the step must use them.")
       .def_property_readonly("has_made", &Recorder::has_made, "Whether a variable was made meanwhile.")
       .def(

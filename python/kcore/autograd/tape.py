@@ -11,7 +11,7 @@ from kcore.autograd.tensor import Tensor, convert_to_tensor
 from kcore.autograd.variable import Variable
 
 
-def _key(x: Tensor | Variable) -> int:
+def gradient_key(x: Tensor | Variable) -> int:
     """What gradients are collected under: the same for a variable and all of its values, else the tensor itself."""
     return id(x) if x.source is None else id(x.source)
 
@@ -55,7 +55,7 @@ class GradientTape:
                 raise TypeError(f"[GradientTape.watch] expected a Tensor or Variable, received {type(x).__name__}")
             if not is_floating(x.dtype):
                 raise TypeError(f"[GradientTape.watch] expected a float tensor, received dtype {x.dtype}")
-            self._tracked.add(_key(x))
+            self._tracked.add(gradient_key(x))
             self._alive.append(x)
 
     def record(self, op: str, inputs: tuple, attrs: dict, outputs: tuple) -> None:
@@ -115,7 +115,7 @@ class GradientTape:
             raise ValueError(f"[GradientTape.gradient] expected {len(targets)} output_gradients, received {len(seeds)}")
         grads: dict[int, Tensor] = {}
         for y, seed in zip(targets, seeds):
-            _accumulate(grads, _key(_as_value(y)), _seed_gradient(_as_value(y), seed))
+            _accumulate(grads, gradient_key(_as_value(y)), _seed_gradient(_as_value(y), seed))
         nodes = self._nodes
         if not self._persistent:
             self._nodes = None
@@ -174,11 +174,11 @@ def _walk_back(nodes: list[Node], grads: dict[int, Tensor]) -> None:
             continue
         for x, need, dx in zip(node.inputs, node.needs, vjp_rule(node.op)(node, *dys), strict=True):
             if need and dx is not None:
-                _accumulate(grads, _key(x), dx)
+                _accumulate(grads, gradient_key(x), dx)
 
 
 def _lookup(grads: dict[int, Tensor], source: Any, unconnected: str) -> Tensor | None:
-    found = grads.get(_key(source))
+    found = grads.get(gradient_key(source))
     if found is None and unconnected == "zero":
         return apply("full", (), {"shape": list(source.shape), "value": 0.0, "dtype": source.dtype})
     return found

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kcore._core import Cell
+from kcore._core import Cell, Recorder
 from kcore.autograd.apply import apply
 from kcore.autograd.dtype import is_floating, standardize_dtype
 from kcore.autograd.recorder import forget_recordings
@@ -140,14 +140,14 @@ class Variable:
     def assign(self, value: Any) -> Variable:
         """Replaces the value by one of the same shape, cast to the variable's dtype.
 
-        While shapes are traced with symbolic tensors nothing is assigned.
+        While shapes are traced with symbolic tensors nothing is assigned (but in loops and branches that are recorded).
         """
         value = convert_to_tensor(value, dtype=self._dtype)
         if value.shape != self._shape:
             raise ValueError(
                 f"[Variable.assign] {self.path}: expected a value of shape {self._shape}, received {value.shape}"
             )
-        if not value.is_symbolic:
+        if not value.is_symbolic or Recorder.varies(value.array):
             self._cell.value = value.array
         return self
 

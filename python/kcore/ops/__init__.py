@@ -16,6 +16,16 @@ from kcore.ops import (
     rnn,
 )
 from kcore.ops.attention import dot_product_attention
+from kcore.ops.control import (
+    associative_scan,
+    cond,
+    fori_loop,
+    map,
+    scan,
+    switch,
+    vectorized_map,
+    while_loop,
+)
 from kcore.ops.conv import (
     conv,
     conv_transpose,
@@ -24,20 +34,14 @@ from kcore.ops.conv import (
 )
 from kcore.ops.core import (
     cast,
-    cond,
     convert_to_numpy,
     convert_to_tensor,
     dtype,
-    fori_loop,
     is_tensor,
-    map,
     ndim,
-    scan,
     shape,
     size,
     stop_gradient,
-    vectorized_map,
-    while_loop,
 )
 from kcore.ops.creation import (
     arange,
