@@ -19,9 +19,27 @@ py::dtype numpy_dtype(DType dtype) {
   return py::dtype(std::string(name_of(dtype)));
 }
 
+DType dtype_of(const py::dtype& dtype) {
+  // NumPy makes names anew whenever they are asked for, which takes longer than copying a small array.
+  const int size = static_cast<int>(dtype.itemsize());
+  switch (dtype.kind()) {
+    case 'f':
+      if (size == 4) return DType::float32;
+      if (size == 8) return DType::float64;
+      break;
+    case 'i':
+      if (size == 4) return DType::int32;
+      if (size == 8) return DType::int64;
+      break;
+    case 'b': return DType::boolean;
+    default: break;
+  }
+  return parse_dtype(py::str(dtype.attr("name")));
+}
+
 // A copy of a NumPy array whose dtype is one of ours.
 Array from_numpy(const py::array& source) {
-  const DType dtype = parse_dtype(py::str(source.dtype().attr("name")));
+  const DType dtype = dtype_of(source.dtype());
   Shape shape;
   for (py::ssize_t i = 0; i < source.ndim(); ++i) shape.push_back(source.shape(i));
   Array out = Array::empty({dtype, shape});

@@ -19,5 +19,6 @@ void bind_dlpack(py::module_& m, py::class_<Array>& array);
 void bind_ops(py::module_& m);
 void bind_program(py::module_& m);
 void bind_control(py::module_& m);
+void bind_batches(py::module_& m);
 
 }  // namespace kcore::python

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import threading
-from collections import deque
-from collections.abc import Callable, Hashable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from kcore import _core, tree
@@ -67,6 +68,22 @@ def fed(function: Callable[[], Any]) -> Any:
     return Tensor(cell.value)
 
 
+class Arguments(tuple):
+    """A tuple of tensors and nests of them that knows its kind: who makes many alike need not have each looked at.
+
+    kind: `kind_of((x,))` of a plain tuple x of these items. arrays: the array of every tensor, in order.
+    """
+
+    kind: tuple
+    arrays: list
+
+    def __new__(cls, items: Iterable, kind: tuple, arrays: list) -> Arguments:
+        self = super().__new__(cls, items)
+        self.kind = kind
+        self.arrays = arrays
+        return self
+
+
 class _Step:
     """A program, what it needs of Python before it runs, and what its outputs are put back into."""
 
@@ -85,7 +102,10 @@ class _Step:
     def run(self, arrays: list) -> Any:
         for cell, function in self.feeds:
             cell.value = convert_to_tensor(function()).array
-        outputs = iter(self.program.run(arrays))
+        outputs = self.program.run(arrays)
+        if self.structure is None:
+            return Tensor(outputs[0]) if outputs else self.leaves[0][0]
+        outputs = iter(outputs)
         leaves = [Tensor(next(outputs)) if leaf is None else leaf[0] for leaf in self.leaves]
         return tree.pack_sequence_as(self.structure, leaves)
 
@@ -116,7 +136,7 @@ class Recorded:
     ):
         self._function = function
         self._arenas = arenas or _core.Arenas()
-        self._steps: dict[Any, list[_Step]] = {}  # by kind of arguments, the latest used last
+        self._steps: OrderedDict[Any, list[_Step]] = OrderedDict()  # by kind of arguments, the latest used last
         self._name = name or getattr(function, "__qualname__", type(function).__name__)
         self._reason = reason
         self._version = _forgotten[-1][0]
@@ -132,12 +152,14 @@ class Recorded:
             return self._function(*args)
         if self._version != _forgotten[-1][0]:
             self._forget()
-        leaves = tree.flatten(args)
-        arrays = [leaf.array for leaf in leaves if isinstance(leaf, Tensor)]
-        key = (_layout(args), *map(_spec, leaves))
-        steps = self._steps.pop(key, None)
+        if len(args) == 1 and type(args[0]) is Arguments:
+            key, arrays = args[0].kind, args[0].arrays
+        else:
+            key, arrays = kind_of(args), [leaf.array for leaf in tree.flatten(args) if isinstance(leaf, Tensor)]
+        steps = self._steps.get(key)
         if steps is not None:
-            self._steps[key] = steps
+            with contextlib.suppress(KeyError):  # another thread may just have dropped it
+                self._steps.move_to_end(key)
             for step in steps:
                 if not step.guards or step.holds():
                     return step.run(arrays)
@@ -172,10 +194,12 @@ class Recorded:
         if not made and self._version == _forgotten[-1][0]:
             self._log(f"recorded {len(program)} calls of ops: {self._why(key, args)}")
             if len(self._steps) >= _KEPT:
-                del self._steps[next(iter(self._steps))]
+                self._steps.popitem(last=False)
             kept = [None if isinstance(leaf, Tensor) else (leaf,) for leaf in leaves]
             step = _Step(program, tree.map_structure(lambda _: None, result), kept, guards, feeds)
-            self._steps.setdefault(key, []).append(step)
+            known = self._steps.setdefault(key, [])
+            if guards or not known:  # else another thread was faster
+                known.append(step)
         elif made:
             self._log("not recorded yet: this call made variables")
         return result
@@ -218,6 +242,11 @@ def argument_name(function: Callable, path: tuple) -> str:
         names = list(inspect.signature(function).parameters)
         first = names[first] if first < len(names) else f"argument {first}"
     return first + "".join(f"[{part!r}]" for part in rest)
+
+
+def kind_of(args: tuple) -> tuple:
+    """What arguments must have in common with recorded ones, something hashable."""
+    return (_layout(args), *map(_spec, tree.flatten(args)))
 
 
 def _layout(args: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.array.shape, dtype=np.int64))
+        return math.prod(self.array.shape)
 
     @property
     def is_symbolic(self) -> bool:
@@ -127,7 +128,13 @@ class Tensor:
     __hash__ = object.__hash__
 
 
+# In this machine's order of bytes. The name of a dtype takes NumPy longer to say than a small array to copy.
+_TAKEN = frozenset(np.dtype(name) for name in DTYPES if name != "bfloat16")
+
+
 def _from_numpy(value: np.ndarray) -> Tensor:
+    if value.dtype in _TAKEN:
+        return Tensor(_core.from_numpy(value))
     name = value.dtype.name
     if name not in DTYPES:
         if name not in _WIDENED and not holds_numbers(value.dtype):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import math
+
 from kcore import initializers, ops
 from kcore.autograd import Tensor, Variable
 from kcore.autograd.config import floatx
@@ -89,7 +92,7 @@ class Metric:
     def reset_state(self) -> None:
         """Sets all variables to zero."""
         for variable in self.variables:
-            variable.assign(ops.zeros(variable.shape, dtype=variable.dtype))
+            variable.assign(_zeros(variable.shape, variable.dtype))
 
     def __call__(self, *args, **kwargs) -> Tensor:
         """Adds a batch to the state and returns the result so far."""
@@ -133,3 +136,12 @@ class Metric:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
+
+
+def _zeros(shape: tuple[int, ...], dtype: str) -> Tensor:
+    return _small_zeros(shape, dtype) if math.prod(shape) <= 256 else ops.zeros(shape, dtype=dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def _small_zeros(shape: tuple[int, ...], dtype: str) -> Tensor:
+    return ops.zeros(shape, dtype=dtype)

@@ -117,11 +117,36 @@ class Trainer(Compiling):
             # A step of the user's unpacks `x, y = data` where there are no weights.
             return self._recording(name, step, lambda data: _check_logs(step(pack_x_y_sample_weight(*data))))
         quiet = self._recording(name, quiet_step, quiet_step)
+        read = self._metrics_reader()
 
         def run(data: Any) -> Callable:
-            return quiet(data) or self.get_metrics_result
+            return quiet(data) or read
 
         return run
+
+    def _metrics_reader(self) -> Callable[[], dict[str, Any]]:
+        """`get_metrics_result`, recorded if all metrics are our own: those of others may count in Python."""
+        if self.run_eagerly or self.jit_compile is False:
+            return self.get_metrics_result
+        method = type(self).get_metrics_result
+        if method is not Compiling.get_metrics_result or "get_metrics_result" in self.__dict__:
+            return self.get_metrics_result
+        recorded = self._recorded.of(f"metrics of {self.name}", method, lambda *_: self.get_metrics_result())
+
+        def read() -> dict[str, Any]:
+            metrics = self.metrics
+            for metric in metrics:
+                if isinstance(metric, CompileMetrics):
+                    metrics = metrics + metric.metrics
+            if recorded.off or not all(type(metric).__module__.startswith("kcore.") for metric in metrics):
+                return self.get_metrics_result()
+            try:
+                return recorded(*metrics)
+            except RecordingError:
+                recorded.off = True
+                return self.get_metrics_result()
+
+        return read
 
     def _recording(self, name: str, method: Callable, step: Callable) -> Callable:
         """`step` as it is called: recorded, and the same for all loops until the model is compiled anew.
@@ -434,7 +459,7 @@ def _floats(logs: dict[str, Any]) -> dict[str, Any]:
 
 def _float(value: Any) -> Any:
     if isinstance(value, (Tensor, Variable)):
-        value = value.numpy()
+        value = value.item() if isinstance(value, Tensor) and value.size == 1 else value.numpy()
     try:
         return float(value)
     except (TypeError, ValueError):

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from kcore import tree
-from kcore.autograd import convert_to_tensor
+from kcore._core import Batches
+from kcore.autograd import Tensor
 from kcore.autograd.config import floatx
-from kcore.autograd.dtype import holds_numbers, numpy_dtype
+from kcore.autograd.dtype import DTYPES, holds_numbers, numpy_dtype, standardize_dtype
+from kcore.autograd.recorder import Arguments, kind_of
 from kcore.models.trainer.data.batch import as_array, class_weights_to_sample_weights, describe, is_array
 
 
@@ -52,6 +54,12 @@ class ArrayData:
         self.num_batches = -(-self.samples // self.batch_size)
         self._shuffle = shuffle
         self._parts = (x, y, sample_weight)
+        leaves = tree.flatten(self._parts)
+        self._nested = any(map(tree.is_nested, self._parts))
+        self._given = [leaf is not None for leaf in leaves]
+        self._arrays = [_rows(leaf) for leaf in leaves if leaf is not None]
+        self._starts = np.arange(0, self.samples, self.batch_size)
+        self._kinds: dict[int, Any] = {}
 
     def on_epoch_begin(self) -> None:
         """Nothing to do."""
@@ -65,17 +73,24 @@ class ArrayData:
         return self._parts[1]
 
     def __iter__(self) -> Iterator[tuple[Any, Any, Any]]:
-        size, samples = self.batch_size, self.samples
-        starts = list(range(0, samples, size))
+        starts = self._starts
         order = None
         if self._shuffle == "batch":
-            starts = [starts[i] for i in np.random.permutation(len(starts))]
+            starts = starts[np.random.permutation(len(starts))]
         elif self._shuffle:
-            order = np.random.permutation(samples)
-        for start in starts:
-            stop = min(start + size, samples)
-            rows = slice(start, stop) if order is None else order[start:stop]
-            yield tuple(_take(part, rows) for part in self._parts)
+            order = np.random.permutation(self.samples)
+        return map(self._batch, Batches(self._arrays, floatx() == "float32", self.batch_size, starts, order))
+
+    def _batch(self, arrays: list) -> Arguments:
+        tensors = iter(arrays)
+        leaves = [Tensor(next(tensors)) if given else None for given in self._given]
+        if self._nested:
+            leaves = tree.pack_sequence_as(self._parts, leaves)
+        size = arrays[0].shape[0]
+        kind = self._kinds.get(size)
+        if kind is None:
+            kind = self._kinds[size] = kind_of((tuple(leaves),))
+        return Arguments(leaves, kind, arrays)
 
 
 def train_validation_split(what: str, x: Any, y: Any, sample_weight: Any, split: float) -> tuple[tuple, tuple]:
@@ -100,7 +115,7 @@ def _named(x: Any, y: Any, sample_weight: Any) -> tuple:
 
 
 def _arrays(what: str, name: str, data: Any) -> Any:
-    """`data` with NumPy arrays as leaves; floats in the default float."""
+    """`data` with NumPy arrays as leaves; floats in the default float, or in float64 where that is float32."""
     if data is None:
         return None
     if not can_read(data):
@@ -112,6 +127,8 @@ def _arrays(what: str, name: str, data: Any) -> Any:
 
 def _array(what: str, name: str, x: Any) -> Any:
     x = as_array(x)
+    if x.dtype == np.float64 and floatx() == "float32":
+        return x  # converted batch by batch
     if x.dtype.kind == "f":
         return x.astype(numpy_dtype(floatx()), copy=False)
     if x.dtype.kind == "O":
@@ -147,9 +164,18 @@ def _count_samples(what: str, x: Any, y: Any, sample_weight: Any) -> int:
     return counts.pop()
 
 
-def _take(part: Any, rows: Any) -> Any:
-    if part is None:
-        return None
-    if isinstance(part, np.ndarray):
-        return convert_to_tensor(np.ascontiguousarray(part[rows]))
-    return tree.map_structure(lambda leaf: _take(leaf, rows), part)
+# In this machine's order of bytes.
+_READ = frozenset(map(np.dtype, (*DTYPES[:5], "int8", "int16", "uint16", "uint64", "float32", "float64")))
+
+
+def _rows(x: np.ndarray) -> np.ndarray:
+    """`x` as `Batches` can read it: of a dtype that it knows, the numbers of a row one after the other."""
+    if x.dtype not in _READ and x.dtype.name not in DTYPES:
+        x = x.astype(standardize_dtype(x.dtype.name))
+    elif not x.dtype.isnative:
+        x = x.astype(x.dtype.newbyteorder("="))
+    return x if x.flags.c_contiguous or x[0].flags.c_contiguous else np.ascontiguousarray(x)
+
+
+def _take(part: Any, rows: slice) -> Any:
+    return tree.map_structure(lambda leaf: None if leaf is None else leaf[rows], part)
