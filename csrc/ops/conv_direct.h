@@ -102,10 +102,15 @@ void direct_kernel_grad(Run& c, const kernels::DirectConvKernels<X, T, Stored>& 
   const std::int64_t positions = images * x.axis[0].positions * x.axis[1].positions * x.axis[2].positions;
   if (positions == 0) return std::fill(dkernel, dkernel + taps * x.channels * filters, T(0));
 
-  // Blocks of the result, of channels and filters: what a box needs of x and dy stays in L2.
+  // Blocks of the result, of channels and filters: what a box needs of x and dy stays in L2. Small ones copy the same
+  // pixels again, so rather the positions are shared out, in parts whose results are added in order: where these are
+  // small beside x and dy.
   std::int64_t channels = std::min<std::int64_t>(x.channels, 128), columns = std::min<std::int64_t>(n, 256);
   const auto blocks = [&] { return groups * ((x.channels + channels - 1) / channels) * ((n + columns - 1) / columns); };
-  while (blocks() < kConvTasks && (channels > 64 || columns > 64))
+  const std::int64_t size = taps * x.channels * filters, most_parts = std::max<std::int64_t>(1, positions / 512);
+  const std::int64_t small_parts = positions * groups * (x.channels + n) / (4 * size + 1);
+  while (blocks() * std::clamp<std::int64_t>(small_parts, 1, most_parts) < kConvTasks &&
+         (channels > 64 || columns > 64))
     if (columns > channels) {
       columns = round_up(columns / 2, 32);
     } else {
@@ -113,15 +118,13 @@ void direct_kernel_grad(Run& c, const kernels::DirectConvKernels<X, T, Stored>& 
     }
   const std::int64_t cuts_c = (x.channels + channels - 1) / channels, cuts_n = (n + columns - 1) / columns;
   const ConvBoxes boxes(x.axis, images, channels, x.pixel_stride, 512, !std::is_same_v<X, Stored>);
-  // Where these are few, the boxes are shared out in parts, whose results are added in order.
-  const std::int64_t wanted =
-      std::min((kConvTasks + blocks() - 1) / blocks(), std::max<std::int64_t>(1, positions / 512));
+  const std::int64_t wanted = std::min((kConvTasks + blocks() - 1) / blocks(), most_parts);
   const std::int64_t per_part = (boxes.size() + wanted - 1) / wanted, parts = (boxes.size() + per_part - 1) / per_part;
-  const std::int64_t size = taps * x.channels * filters;
   T* const partial = parts > 1 ? c.scratch<T>(parts * size) : dkernel;
 
   const std::size_t scratch_bytes =
-      static_cast<std::size_t>(boxes.slab.elements + boxes.positions() * round_up(columns, kernels::kConvPanel)) *
+      static_cast<std::size_t>(boxes.slab.elements +
+                               boxes.positions() * (round_up(columns, kernels::kConvPanel) + kernels::kConvPanel)) *
           sizeof(X) +
       static_cast<std::size_t>(2 * boxes.rows()) * sizeof(X*);
   const double cost = product_cost(boxes.positions() * per_part, columns, taps * channels);

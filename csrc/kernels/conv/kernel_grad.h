@@ -74,10 +74,13 @@ void direct_kernel_grad(const Patches<Stored>& x, const Slab& slab, const Positi
   constexpr bool pairs = Element<X>::kNumbers == 2;
   X* const memory = static_cast<X*>(scratch);
   const std::int64_t width = box.count[3], count = box.count[0] * box.count[1] * box.count[2];
-  const std::int64_t steps = pairs ? (width + 1) / 2 : width, padded = (n + L - 1) / L * L;
+  const std::int64_t steps = pairs ? (width + 1) / 2 : width;
+  // Positions that many filters apart would compete for a few sets of L1: a copy has a vector between them.
+  const bool apart = !pairs && dy.steps[2] * static_cast<std::int64_t>(sizeof(X)) % 1024 == 0;
+  const std::int64_t padded = (n + L - 1) / L * L + (apart ? L : 0);
   // Pairs have to be made. Otherwise dy is read where it lies, in whole vectors: where the last would reach beyond the
   // filters, from a copy with room behind.
-  const bool copied = pairs || n % L != 0;
+  const bool copied = pairs || n % L != 0 || apart;
   const X* origin;
   if constexpr (pairs) {
     origin = fill_pairs(x, slab, box, memory);
