@@ -47,12 +47,12 @@ def seconds_of_others() -> float:
     return busy / os.sysconf("SC_CLK_TCK") - time.process_time()
 
 
-def describe(threads: int) -> dict[str, Any]:
-    """Everything that a figure depends on and that can be told."""
+def describe(threads: int, packages: tuple[str, ...]) -> dict[str, Any]:
+    """Everything that a figure depends on and that can be told; `packages`: those whose versions matter."""
     flags = Path("/proc/cpuinfo").read_text().partition("flags")[2].split("\n")[0].split()
     known = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
     versions = {"kcore": kcore.__version__}
-    for package in ("torch", "keras", "jax", "tensorflow", "numpy"):
+    for package in packages:
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -157,7 +157,7 @@ def measure_all(args: argparse.Namespace) -> dict[str, Any]:
         print(f"no roofline: {error}", file=sys.stderr)
         roofline = None
     rows, console = select(args), Console(stderr=bool(args.markdown), width=width())
-    run: dict[str, Any] = {"machine": describe(threads), "seconds": args.seconds, "rows": []}
+    run: dict[str, Any] = {"machine": describe(threads, ("torch", "numpy")), "seconds": args.seconds, "rows": []}
     copies = [roofline.bandwidth(math.inf) for _ in range(5)] if roofline else []
     failures = []
     with Progress(

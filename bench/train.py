@@ -264,7 +264,7 @@ class Bench:
             getattr(self, name)() if name in OTHERS else self.workload(name)
             print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
         return {
-            "machine": describe(self.threads),
+            "machine": describe(self.threads, ("torch", "keras", "jax", "tensorflow", "numpy")),
             "seconds": self.args.seconds,
             "flops": None,
             "bandwidth": None,
