@@ -49,7 +49,7 @@ PEERS = {
     "Keras/JAX": (("keras", "jax"), {"KERAS_BACKEND": "jax"}),
     "Keras/TF": (("keras", "tensorflow"), {"KERAS_BACKEND": "tensorflow"}),
 }
-OTHERS = ("fit", "replay", "startup")
+OTHERS = ("fit", "replay", "threads", "startup")
 STEPS = 20
 # Outputs of a batch before training, relative to the largest.
 TOLERANCE = 1e-3
@@ -139,7 +139,7 @@ class Bench:
 
     def __init__(self, args: argparse.Namespace, folder: Path):
         self.args, self.folder = args, folder
-        self.threads = args.threads or len(os.sched_getaffinity(0))
+        self.processors = args.threads or len(os.sched_getaffinity(0))
         self.peers = [] if args.alone else installed(args.peer)
         self.rows: list[dict[str, Any]] = []
         self.failures: list[str] = []
@@ -149,7 +149,7 @@ class Bench:
         workers = {}
         for who in ("kcore", *peers):
             try:
-                workers[who] = Worker(who, self.threads)
+                workers[who] = Worker(who, self.processors)
             except Failure as failure:
                 self.failures.append(f"{name}, {who}: {failure}")
         return workers
@@ -238,13 +238,26 @@ class Bench:
             times["kcore"][key] /= count
         self.add("replay", f"an op of a recorded function of {count}, one thread", times, unit="us")
 
+    def threads(self) -> None:
+        """The row of predictions on one model by eight Python threads, against one."""
+        worker = Worker("kcore", self.processors)
+        try:
+            count = worker("crowd")
+            times = measure({"kcore": (worker, "together"), "one thread": (worker, "alone")}, self.args.seconds)
+        finally:
+            worker.close()
+        for each in times.values():
+            for key in ("first", "median", "third"):
+                each[key] /= count
+        self.add("threads", "mlp, batch 32: a prediction, of eight Python threads together", times)
+
     def startup(self) -> None:
         """Rows of the first training step of resnet50: seconds from the import on, and peak memory."""
         found: dict[str, dict[str, list[float]]] = {"seconds": {}, "peak": {}}
         tries = 1 if self.args.quick else 2
         for who in ("kcore", *(peer for peer in self.peers if peer != "torch.compile")) * tries:
             command = [sys.executable, str(WORKER), who, "quick" if self.args.quick else "full"]
-            result = subprocess.run(command, capture_output=True, text=True, env=environment(who, self.threads))
+            result = subprocess.run(command, capture_output=True, text=True, env=environment(who, self.processors))
             if result.returncode:
                 self.failures.append(f"startup, {who}: {result.stderr.strip().splitlines()[-1:]}")
                 continue
@@ -264,7 +277,7 @@ class Bench:
             getattr(self, name)() if name in OTHERS else self.workload(name)
             print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
         return {
-            "machine": describe(self.threads, ("torch", "keras", "jax", "tensorflow", "numpy")),
+            "machine": describe(self.processors, ("torch", "keras", "jax", "tensorflow", "numpy")),
             "seconds": self.args.seconds,
             "flops": None,
             "bandwidth": None,

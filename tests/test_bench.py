@@ -166,7 +166,8 @@ def test_a_run_of_training(tmp_path):
     names = [row["name"] for row in run["rows"]]
     for name in ("mlp", "convnet", "resnet20", "resnet50", "bilstm", "minigpt"):
         assert [n for n in names if n.startswith(f"{name} ")] == [f"{name} train", f"{name} infer", f"{name} one"]
-    assert names[-6:] == ["fit first", "fit again", "predict(x[:1])", "replay", "first step", "peak memory"]
+    others = ["fit first", "fit again", "predict(x[:1])", "replay", "threads", "first step", "peak memory"]
+    assert names[-len(others) :] == others
     assert all(0 < row["times"]["kcore"]["median"] < float("inf") for row in run["rows"])
 
     for row in run["rows"]:
@@ -177,7 +178,8 @@ def test_a_run_of_training(tmp_path):
     assert "train 2.00 (lowest 2.00), infer 2.00 (lowest 2.00), one 2.00 (lowest 2.00)" in table
     page = publish("<!-- bench: training of mine -->\n<!-- /bench -->", {"mine": run})
     assert (
-        "| what | of | unit | kcore | PyTorch | Keras/JAX | NumPy ufunc | ratio |" in page and "| mlp train |" in page
+        "| what | of | unit | kcore | PyTorch | Keras/JAX | NumPy ufunc | one thread | ratio |" in page
+        and "| mlp train |" in page
     )
 
 

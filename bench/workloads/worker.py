@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -175,6 +176,26 @@ class Worker:
         recorded(x)
         self.calls = {"replay": lambda: recorded(x), "ufunc": lambda: np.negative(a, a)}
         return len(recorded.programs[0])
+
+    def crowd(self) -> int:
+        """Makes two calls, of as many predictions by one Python thread and by eight together; gives how many these are."""
+        x, _ = WORKLOADS["mlp"].data()
+        model = build("mlp", WORKLOADS["mlp"], self.peer.keras)
+        batch = x[:32]
+
+        def predict(count: int) -> None:
+            for _ in range(count):
+                model.predict_on_batch(batch)
+
+        def together() -> None:
+            threads = [threading.Thread(target=predict, args=(40,)) for _ in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        self.calls = {"alone": lambda: predict(320), "together": together}
+        return 320
 
     def time(self, what: str, seconds: float) -> list[float]:
         """Seconds of calls for so long, after one that warms the caches which others have used meanwhile."""

@@ -55,7 +55,28 @@ std::atomic<std::int64_t> starts{0};
 std::atomic<bool> forked{false};
 const int registered = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 
+std::atomic<int> callers{0};
+thread_local bool is_caller = false;
+
+// Threads for a loop of this thread's.
+int share() {
+  if (omp_in_parallel()) return 1;
+  return std::max(1, num_threads() / std::max(1, callers.load(std::memory_order_relaxed)));
+}
+
 }  // namespace
+
+Caller::Caller() : first_(!is_caller && !omp_in_parallel()) {
+  if (!first_) return;
+  is_caller = true;
+  callers.fetch_add(1, std::memory_order_relaxed);
+}
+
+Caller::~Caller() {
+  if (!first_) return;
+  is_caller = false;
+  callers.fetch_sub(1, std::memory_order_relaxed);
+}
 
 std::int64_t parallel_starts() { return starts; }
 
@@ -67,8 +88,9 @@ void set_num_threads(int count) {
 }
 
 void parallel_run(std::int64_t blocks, BlockFunction function, void* context) {
-  const int threads = static_cast<int>(std::min<std::int64_t>(num_threads(), blocks));
-  if (threads == 1 || omp_in_parallel()) {
+  const Caller caller;
+  const int threads = static_cast<int>(std::min<std::int64_t>(share(), blocks));
+  if (threads == 1) {
     for (std::int64_t i = 0; i < blocks; ++i) function(context, i);
     return;
   }
@@ -79,8 +101,9 @@ void parallel_run(std::int64_t blocks, BlockFunction function, void* context) {
 
 void parallel_run_spans(std::int64_t blocks, BlockFunction function, void* context, bool backward) {
   constexpr int kMost = 64;
-  const int threads = static_cast<int>(std::min<std::int64_t>(num_threads(), blocks));
-  if (threads == 1 || omp_in_parallel()) {
+  const Caller caller;
+  const int threads = static_cast<int>(std::min<std::int64_t>(share(), blocks));
+  if (threads == 1) {
     for (std::int64_t i = 0; i < blocks; ++i) function(context, backward ? blocks - 1 - i : i);
     return;
   }
@@ -108,8 +131,9 @@ void Team::barrier() {
 }
 
 void team_run(int most, TeamFunction function, void* context) {
-  const int threads = std::min(num_threads(), most);
-  if (threads <= 1 || omp_in_parallel()) {
+  const Caller caller;
+  const int threads = std::min(share(), most);
+  if (threads <= 1) {
     function(context, {});
     return;
   }

@@ -14,6 +14,19 @@ void set_num_threads(int count);
 // How often work was spread over threads so far; tells tests that small work is not.
 std::int64_t parallel_starts();
 
+// A thread that computes, while this lives. Several that do at the same time (of a server, say) share the CPUs: were
+// each to use all of them, they would wait at the ends of loops for threads that have lost their CPU to others.
+class Caller {
+ public:
+  Caller();
+  ~Caller();
+  Caller(const Caller&) = delete;
+  Caller& operator=(const Caller&) = delete;
+
+ private:
+  bool first_;  // else it is inside of another one, which counts
+};
+
 using BlockFunction = void (*)(void* context, std::int64_t block);
 void parallel_run(std::int64_t blocks, BlockFunction function, void* context);
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/parallel.h"
 #include "program/context.h"
 
 namespace kcore {
@@ -68,6 +69,7 @@ Executor::Step::~Step() {
 }
 
 void Executor::Step::run() {
+  const Caller caller;
   Context& c = *context_;
   if (c.base != arena_.memory.get()) {
     c.base = arena_.memory.get();
