@@ -152,6 +152,17 @@ def test_gradients_of_branches():
     same(gradient_of(f, w), X[0], X[1], tolerance=1e-6)
 
 
+def test_gradients_of_what_is_passed_through():
+    w = kcore.Variable(np.float32([1, 2, 3]))
+
+    def f(x, y):
+        z = ops.cond(ops.sum(x) > 2, lambda: (x, w.value), lambda: (y, x))
+        _, ys = ops.scan(lambda c, r: (r, (w, x, c, r)), y, LONG * x)
+        return ops.sum(z[0] * 3) + ops.sum(z[1] ** 2) + sum(ops.sum(a**2) for a in ys)
+
+    same(gradient_of(f, w), X[0], X[1], tolerance=1e-5)
+
+
 def test_gradients_of_loops():
     w = kcore.Variable(np.float32([0.5, -0.25, 2]))
     frozen = kcore.Variable(np.float32([1, 2, 3]), trainable=False)

@@ -42,7 +42,12 @@ class CellWatch {
   CellWatch& operator=(const CellWatch&) = delete;
 
   const std::vector<Touched>& touched() const { return touched_; }
+  bool has_made() const { return made_; }
 
+  // A cell was made.
+  static void note_made() {
+    for (CellWatch* watch = innermost(); watch; watch = watch->outer_) watch->made_ = true;
+  }
   // Before a cell is read or written.
   static void note(const std::shared_ptr<Cell>& cell, bool writes) {
     for (CellWatch* watch = innermost(); watch; watch = watch->outer_) {
@@ -61,6 +66,7 @@ class CellWatch {
   CellWatch* outer_;
   std::vector<Touched> touched_;
   std::unordered_map<Cell*, std::size_t> index_;
+  bool made_ = false;
 };
 
 }  // namespace kcore

@@ -18,6 +18,7 @@ namespace {
 struct Watched {
   std::optional<CellWatch> watch;
   std::vector<CellWatch::Touched> touched;
+  bool made = false;
 };
 struct Held {
   std::vector<std::pair<std::shared_ptr<Cell>, Array>> cells;
@@ -141,8 +142,11 @@ void bind_control(py::module_& m) {
       .def("__exit__",
            [](Watched& watched, const py::args&) {
              watched.touched = watched.watch->touched();
+             watched.made = watched.watch->has_made();
              watched.watch.reset();
            })
+      .def_property_readonly(
+          "has_made", [](const Watched& watched) { return watched.made; }, "Whether a cell was made in it.")
       .def_property_readonly(
           "touched",
           [](const Watched& watched) {

@@ -11,13 +11,13 @@ namespace {
 
 std::shared_ptr<Cell> make_cell(const std::string& name, const Array& value) {
   if (Recorder* recorder = Recorder::active()) recorder->made();
+  CellWatch::note_made();
   return std::make_shared<Cell>(name, value);
 }
 
 Array read(const std::shared_ptr<Cell>& cell) {
-  Recorder* recorder = Recorder::active();
-  if (recorder) recorder->read(cell);
-  if (!recorder || !recorder->holds(cell.get())) CellWatch::note(cell, false);
+  if (Recorder* recorder = Recorder::active()) recorder->read(cell);
+  CellWatch::note(cell, false);
   return cell->value();
 }
 
@@ -29,7 +29,7 @@ void write(const std::shared_ptr<Cell>& cell, const Array& value) {
   if (value.is_symbolic() && !(recorder && recorder->varies(value)))
     throw Error(ErrorKind::value, "[Cell] a symbolic array has no value to hold");
   if (recorder) recorder->writes(cell);
-  if (!recorder || !recorder->holds(cell.get())) CellWatch::note(cell, true);
+  CellWatch::note(cell, true);
   cell->set(value);
 }
 

@@ -56,6 +56,7 @@ _MODULES = {
     "kcore.graph": ("Function", "KerasTensor", "Operation"),
     "kcore.initializers": ("Initializer",),
     "kcore.layers": ("Input", "InputSpec", "Layer"),
+    "kcore.layers.layer.remat": ("RematScope", "remat"),
     "kcore.losses": ("Loss",),
     "kcore.metrics": ("Metric",),
     "kcore.models": ("Functional", "Model", "Sequential"),

@@ -1,18 +1,17 @@
 """Loops and branches of recorded steps: their functions become programs that one call runs, chosen or repeated by values.
 
 The functions are called with symbolic tensors, once or twice when the step is recorded and again where a gradient is
-taken: that is a loop or a branch of its own, whose function computes the forward function once more under a tape. By then
-the names that a function refers to may mean something else (`x = cond(p, lambda: f(x), ...)`), so its closure is kept as
-it was; and where what it does is still not the same as before, the gradient is refused.
+taken: that is a loop or a branch of its own, whose function computes the forward function once more under a tape. Where
+what it does is then not the same as before, the gradient is refused.
 """
 
 from __future__ import annotations
 
-import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from kcore import _core
+from kcore.autograd.again import Again, Listener
 from kcore.autograd.apply import Node, apply, tapes, vjp
 from kcore.autograd.dtype import is_floating
 from kcore.autograd.recorder import RecordingError
@@ -20,32 +19,6 @@ from kcore.autograd.tape import GradientTape, gradient_key
 from kcore.autograd.tensor import Tensor, convert_to_tensor
 
 Tensors = list[Tensor]
-
-
-class _Listener:
-    """Stands for the tapes outside while a function is recorded, and notes which tensors from outside they want."""
-
-    def __init__(self, outside: list):
-        self._outside = outside
-        self._tracked: set[int] = set()
-        self._alive: list[tuple] = []
-        self.captured: dict[int, Tensor] = {}
-
-    def record(self, op: str, inputs: tuple, attrs: dict, outputs: tuple) -> None:
-        if any([x is not None and self._wants(x) for x in inputs]):  # a list: each is looked at
-            self._tracked.update(id(y) for y in outputs)
-            self._alive.append(outputs)
-
-    def wants(self, inputs: Sequence[Tensor | None]) -> bool:
-        return False  # the gradient computes again what it needs
-
-    def _wants(self, x: Tensor) -> bool:
-        if id(x) in self._tracked or gradient_key(x) in self.captured:
-            return True
-        if is_floating(x.dtype) and any([tape._wants(x) for tape in self._outside]):
-            self.captured[gradient_key(x)] = x
-            return True
-        return False
 
 
 class _Traced:
@@ -71,12 +44,13 @@ class _Traced:
         symbols = [Tensor(array) for array in recorder.inputs]
         end = at + len(cells)
         outside = tapes.stack
-        listener = _Listener(outside)
+        listener = Listener(outside)
         tapes.stack = [listener] if outside else []
         try:
             held = [(cell, x.array) for cell, x in zip(cells, symbols[at:end])]
             with _core.Held(held), _core.CellWatch() as watch:
                 outputs = function(symbols[:at] + symbols[end:])
+                listener.returned(outputs)
                 arrays = [y.array for y in outputs]
                 arrays[at:at] = [cell.value for cell in cells] if states_out else []
             if keep:
@@ -91,30 +65,6 @@ class _Traced:
         self.captured = list(listener.captured.values())
         self.written = [cell for cell, _, written in watch.touched if written]
         self.read = [(cell, before) for cell, before, written in watch.touched if not written]
-
-
-def _frozen(value: Any, known: dict[int, Any] | None = None) -> Any:
-    """A function that refers to what this one refers to now, so that names which are bound anew do not matter to it."""
-    known = {} if known is None else known
-    if id(value) in known:
-        return known[id(value)]
-    if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
-        return type(value)(_frozen(item, known) for item in value)
-    if isinstance(value, types.MethodType):
-        return types.MethodType(_frozen(value.__func__, known), value.__self__)
-    if not isinstance(value, types.FunctionType) or not (value.__closure__ or value.__defaults__):
-        return value
-    cells = [types.CellType() for _ in value.__closure__ or ()]
-    copy = types.FunctionType(value.__code__, value.__globals__, value.__name__, None, tuple(cells))
-    known[id(value)] = copy
-    copy.__defaults__, copy.__kwdefaults__ = _frozen(value.__defaults__, known), value.__kwdefaults__
-    for cell, old in zip(cells, value.__closure__ or ()):
-        try:
-            content = old.cell_contents
-        except ValueError:  # a name that has no value yet
-            continue
-        cell.cell_contents = _frozen(content, known)
-    return copy
 
 
 def _check_same(op: str, before: _Traced, again: _Traced) -> None:
@@ -153,7 +103,8 @@ def _zeros_like(x: Tensor) -> Tensor:
 
 def branch(kind: str, chosen: Tensor, functions: Sequence[Callable[[], Tensors]]) -> Tensors:
     """The tensors of one of the functions: a "cond" on a bool scalar (true, false), a "switch" on an int32 scalar."""
-    functions, again = [lambda _, f=f: f() for f in functions], _frozen(list(functions))
+    again = [Again(f) for f in functions]
+    functions = [lambda _, f=f: f() for f in functions]
     traced = [_Traced(f, []) for f in functions]
     cells = _unite([t.written for t in traced])
     captured = _unite([t.captured for t in traced], gradient_key)
@@ -204,7 +155,7 @@ def scan(
     reverse: bool = False,
 ) -> tuple[Tensors, Tensors]:
     """`carries, ys = function(carries, slice of each array)`, `length` times; the last carries and the ys, stacked."""
-    count, again = len(carries), _frozen(function)
+    count, again = len(carries), Again(function)
     inputs = [*carries, *(Tensor(_core.symbolic(x.shape[1:], x.dtype)) for x in slices)]
     step = _stepper(function, carries)
     traced = _Traced(step, inputs, at=count)

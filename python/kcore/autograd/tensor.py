@@ -47,8 +47,9 @@ class Tensor:
 
     @property
     def is_symbolic(self) -> bool:
-        """Whether this tensor has a shape and a dtype but no values: a function is being traced for its shapes."""
-        return self.array.is_symbolic
+        """Whether this tensor has a shape and a dtype but will have no values: a function is being traced for its shapes."""
+        array = self.array
+        return array.is_symbolic and not _core.Recorder.varies(array)  # which a loop's function does compute with
 
     def numpy(self) -> np.ndarray:
         """A NumPy copy of the values, free to be changed."""
@@ -113,7 +114,7 @@ class Tensor:
         return format(str(self), spec)
 
     def __repr__(self) -> str:
-        if self.is_symbolic:
+        if self.array.is_symbolic:
             return f"<kcore.Tensor shape={self.shape} dtype={self.dtype} symbolic>"
         values = np.array2string(self.array.numpy(), separator=", ", prefix="  ")
         return f"<kcore.Tensor shape={self.shape} dtype={self.dtype}\n  {values}>"

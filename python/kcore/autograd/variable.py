@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
 
-from kcore._core import Cell, Recorder
+from kcore._core import Cell
 from kcore.autograd.apply import apply
 from kcore.autograd.dtype import is_floating, standardize_dtype
 from kcore.autograd.recorder import forget_recordings
+from kcore.autograd.surroundings import surroundings
 from kcore.autograd.tensor import Tensor, convert_to_tensor
 from kcore.naming import auto_name, current_path
 
@@ -26,6 +28,23 @@ class _Autocast(threading.local):
 
 
 autocast = _Autocast()
+
+
+def _capture_autocast() -> Callable[[], AbstractContextManager]:
+    dtype = autocast.dtype
+
+    @contextmanager
+    def brought_back() -> Iterator[None]:
+        outer, autocast.dtype = autocast.dtype, dtype
+        try:
+            yield
+        finally:
+            autocast.dtype = outer
+
+    return brought_back
+
+
+surroundings.append(_capture_autocast)
 
 
 class Source:
@@ -140,14 +159,14 @@ class Variable:
     def assign(self, value: Any) -> Variable:
         """Replaces the value by one of the same shape, cast to the variable's dtype.
 
-        While shapes are traced with symbolic tensors nothing is assigned (but in loops and branches that are recorded).
+        While shapes are traced with symbolic tensors nothing is assigned.
         """
         value = convert_to_tensor(value, dtype=self._dtype)
         if value.shape != self._shape:
             raise ValueError(
                 f"[Variable.assign] {self.path}: expected a value of shape {self._shape}, received {value.shape}"
             )
-        if not value.is_symbolic or Recorder.varies(value.array):
+        if not value.is_symbolic:
             self._cell.value = value.array
         return self
 

@@ -31,6 +31,8 @@ class Functional(Function, Model):
         ValueError: an output is not computed from the inputs alone, or two layers have one name.
     """
 
+    _is_recomputed = False
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Functional:
         return Layer.__new__(cls, *args, **kwargs)
 

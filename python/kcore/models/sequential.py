@@ -31,6 +31,8 @@ class Sequential(Model):
     (None, 2)
     """
 
+    _is_recomputed = False
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Sequential:
         return Layer.__new__(cls, *args, **kwargs)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from kcore import tree
 from kcore.autograd import Tensor
+from kcore.autograd.surroundings import surroundings
 from kcore.graph import KerasTensor
 
 TENSORS = (Tensor, KerasTensor)
@@ -80,6 +82,25 @@ class CallContext(threading.local):
         self.depth = 0
         self.training: bool | None = None
         self.number = 0  # of the outermost call, so that a layer knows which losses are of its last call
+        self.losses: list[tuple[Any, Tensor]] | None = None  # where add_loss puts them instead: (layer, loss) each
 
 
 context = CallContext()
+
+
+def _capture_context() -> Callable[[], AbstractContextManager]:
+    then = {"depth": context.depth, "training": context.training, "number": context.number, "losses": []}
+
+    @contextmanager
+    def brought_back() -> Iterator[None]:
+        now = {name: getattr(context, name) for name in then}
+        context.__dict__.update(then)
+        try:
+            yield
+        finally:
+            context.__dict__.update(now)
+
+    return brought_back
+
+
+surroundings.append(_capture_context)

@@ -18,6 +18,7 @@ from kcore.layers.layer.call_signature import TENSORS, CallSignature, context
 from kcore.layers.layer.constructor import input_shape_argument, unknown_arguments
 from kcore.layers.layer.masks import Masks, masks_of
 from kcore.layers.layer.placeholders import Placeholders
+from kcore.layers.layer.remat import RematScope, current_scope
 from kcore.layers.layer.state import State
 
 _ADDED = "_layer_named"  # marks an exception whose message already names the layer
@@ -51,6 +52,8 @@ class Layer(State, Building, Masks, Placeholders, Operation):
 
     _convert_input_args = True
     _allow_non_tensor_positional_args = False
+    _is_recomputed = True  # as a whole in a RematScope; models leave that to their layers
+    _remat: RematScope | None = None  # the scope that it was made in
 
     def __init__(
         self,
@@ -63,6 +66,8 @@ class Layer(State, Building, Masks, Placeholders, Operation):
         **kwargs: Any,
     ):
         self._init_state(trainable)
+        if self._is_recomputed:
+            object.__setattr__(self, "_remat", current_scope())
         Operation.__init__(self, name=name)
         self.activity_regularizer = None
         if activity_regularizer is not None:
@@ -175,7 +180,8 @@ class Layer(State, Building, Masks, Placeholders, Operation):
                 mask = masks_of(first)
 
             self.__dict__["_call_number"] = context.number  # not an attribute to look for state in
-            run = partial(self._call_on_placeholders, noted) if symbolic else self.call
+            call = self.call if self._remat is None or not self._called else self._remat.call_of(self)
+            run = partial(self._call_on_placeholders, noted) if symbolic else call
             variables_autocast.dtype = self._dtype_policy.autocast_dtype(outer_autocast, self.autocast)
             if self._called:
                 outputs = run(*args, **kwargs)

@@ -258,6 +258,9 @@ class State:
         for x in losses:
             if x.size != 1:
                 raise ValueError(f"[add_loss] expected a scalar, received shape {x.shape} (layer {self.name!r})")
+        if context.losses is not None:
+            context.losses.extend((self, x) for x in losses)
+            return
         if self._losses_number != context.number:
             object.__setattr__(self, "_losses", [])
             object.__setattr__(self, "_losses_number", context.number)
