@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+
 import numpy as np
 import pytest
 
@@ -73,6 +77,22 @@ def test_while_loop_runs_as_often_as_values_say():
         assert f(np.int32(n)).item() == collatz(ops.convert_to_tensor(np.int32(n))).item() == steps
     g = kcore.function(lambda n: ops.while_loop(lambda n: n > 0, lambda n: n - 1, n, maximum_iterations=5))
     assert [g(np.int32(n)).item() for n in (3, 50, 0)] == [0, 45, 0]
+
+
+def test_an_interrupted_loop_changes_nothing(interruptible):
+    count = kcore.Variable(np.int32(0))
+
+    @kcore.function
+    def add(n):
+        count.assign_add(ops.while_loop(lambda i: i < n, lambda i: i + 1, np.int32(0)))
+
+    add(np.int32(3))
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        add(np.int32(2**31 - 1))
+    assert count.numpy() == 3
+    add(np.int32(4))
+    assert count.numpy() == 7
 
 
 def test_fori_loop_with_bounds_that_are_tensors():

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/interrupt.h"
 #include "program/context.h"
 
 namespace kcore {
@@ -244,7 +245,9 @@ void Control::run(const Views& inputs, const Views& outputs) {
 }
 
 void Control::run_while() {
+  InterruptPoll poll;
   for (std::int64_t step = 0; attrs_.maximum < 0 || step < attrs_.maximum; ++step) {
+    poll();
     bodies_[0]->run(in_, met_at_);
     if (!met_) break;
     const std::vector<void*>& next = carries_[step & 1];
@@ -259,7 +262,9 @@ void Control::run_scan() {
   const std::size_t carries = carry_bytes_.size(), slices = static_cast<std::size_t>(attrs_.slices);
   arrays_.assign(in_.begin() + attrs_.carries, in_.begin() + attrs_.carries + attrs_.slices);
   next_ = out_;
+  InterruptPoll poll;
   for (std::int64_t step = 0; step < attrs_.length; ++step) {
+    poll();
     const auto at = static_cast<std::size_t>(attrs_.reverse ? attrs_.length - 1 - step : step);
     for (std::size_t i = 0; i < slices; ++i)
       in_[carries + i] =

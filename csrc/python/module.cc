@@ -1,6 +1,7 @@
 // The extension module kcore._core: arrays, ops, and the settings of the process.
 #include <pybind11/pybind11.h>
 
+#include "base/interrupt.h"
 #include "base/isa.h"
 #include "base/log.h"
 #include "base/parallel.h"
@@ -24,6 +25,10 @@ PYBIND11_MODULE(_core, m) {
     } catch (const std::bad_alloc&) {
       PyErr_SetString(PyExc_MemoryError, "[allocate] not enough memory for the result of this op");
     }
+  });
+  set_interrupt_check([] {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
   });
   python::bind_array(m);
   python::bind_ops(m);
