@@ -16,15 +16,28 @@ SOURCE = Path(__file__).parent / "native_app"
 pytestmark = pytest.mark.skipif(not cmake_dir().exists(), reason="a development build has no installed C++ package")
 
 
-def test_application_builds_and_runs(tmp_path):
+@pytest.fixture(scope="module")
+def applications(tmp_path_factory):
+    """The folder with the applications, built."""
+    folder = tmp_path_factory.mktemp("native_app")
     cmake = shutil.which("cmake")
     assert cmake, "cmake is in the [test] extra"
-    configure = [cmake, "-S", SOURCE, "-B", tmp_path, f"-Dkcore_DIR={cmake_dir()}", "-DCMAKE_BUILD_TYPE=Release"]
+    configure = [cmake, "-S", SOURCE, "-B", folder, f"-Dkcore_DIR={cmake_dir()}", "-DCMAKE_BUILD_TYPE=Release"]
     subprocess.run(configure, check=True, capture_output=True)
-    subprocess.run([cmake, "--build", tmp_path], check=True, capture_output=True)
-    result = subprocess.run([tmp_path / "native_app"], capture_output=True, text=True)
+    subprocess.run([cmake, "--build", folder], check=True, capture_output=True)
+    return folder
+
+
+def test_ops_in_an_application(applications):
+    result = subprocess.run([applications / "native_app"], capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
     assert "conv" in result.stdout and "[matmul] expected" in result.stdout
+
+
+def test_application_gets_an_error_for_a_damaged_program(applications, tmp_path):
+    (tmp_path / "m.kcore").write_bytes(b"not a program")
+    result = subprocess.run([applications / "run_program", tmp_path / "m.kcore"], capture_output=True, text=True)
+    assert (result.returncode, result.stdout[:6]) == (2, "[load]")
 
 
 def test_isa_files_export_only_their_own_namespace():

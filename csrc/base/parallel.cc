@@ -50,6 +50,7 @@ std::atomic<int>& thread_count() {
 }
 
 std::atomic<std::int64_t> starts{0};
+thread_local int thread_limit = 0;
 
 // libgomp's pool does not survive fork(): a parallel region in the child would wait for threads that are not there.
 std::atomic<bool> forked{false};
@@ -80,7 +81,13 @@ Caller::~Caller() {
 
 std::int64_t parallel_starts() { return starts; }
 
-int num_threads() { return forked ? 1 : thread_count().load(); }
+ThreadLimit::ThreadLimit(int most) : before_(thread_limit) { thread_limit = most; }
+ThreadLimit::~ThreadLimit() { thread_limit = before_; }
+
+int num_threads() {
+  const int count = forked ? 1 : thread_count().load();
+  return thread_limit > 0 ? std::min(count, thread_limit) : count;
+}
 
 void set_num_threads(int count) {
   if (count < 1) throw Error(ErrorKind::value, concat("[num_threads] expected at least 1, received ", count));

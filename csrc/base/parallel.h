@@ -11,6 +11,19 @@ namespace kcore {
 int num_threads();
 // 1 or more; throws Error otherwise. For the whole process.
 void set_num_threads(int count);
+
+// While it lives, what the calling thread starts uses at most that many threads; 0 sets no limit.
+class ThreadLimit {
+ public:
+  explicit ThreadLimit(int most);
+  ~ThreadLimit();
+  ThreadLimit(const ThreadLimit&) = delete;
+  ThreadLimit& operator=(const ThreadLimit&) = delete;
+
+ private:
+  int before_;
+};
+
 // How often work was spread over threads so far; tells tests that small work is not.
 std::int64_t parallel_starts();
 

@@ -15,7 +15,7 @@ Unheard::~Unheard() { innermost = recorder_; }
 
 Recorder* Recorder::active() { return innermost; }
 
-Recorder::Recorder(const std::vector<Array>& inputs) : outer_(innermost), listening_(true) {
+Recorder::Recorder(const std::vector<Array>& inputs, bool fold) : outer_(innermost), listening_(true), fold_(fold) {
   for (const Array& array : inputs) {
     inputs_.push_back(array.reshaped(array.shape()));
     program_.inputs.push_back(add(inputs_.back(), false));
@@ -30,6 +30,7 @@ std::unique_ptr<Recorder> Recorder::of_body(const std::vector<Array>& inputs) {
     recorder->program_.inputs.push_back(recorder->add(recorder->inputs_.back(), false));
   }
   recorder->is_body_ = recorder->listening_ = true;
+  recorder->fold_ = !innermost || innermost->fold_;
   recorder->outer_ = innermost;
   return innermost = recorder.get(), std::move(recorder);
 }
@@ -80,8 +81,11 @@ void Recorder::called(const OpDef& def, const std::shared_ptr<void>& attrs, cons
     call.inputs.push_back(view.absent ? -1 : value_of(inputs[next++]));
     if (!view.absent) constant = constant && constant_[call.inputs.back()];
   }
-  for (const Array& array : outputs) call.outputs.push_back(add(array, constant));
-  if (!constant) program_.calls.push_back(std::move(call));
+  for (const Array& array : outputs) {
+    call.outputs.push_back(add(array, constant));
+    if (!fold_) kept_.erase(call.outputs.back());
+  }
+  if (!constant || !fold_) program_.calls.push_back(std::move(call));
 }
 
 void Recorder::read(const std::shared_ptr<Cell>& cell) {

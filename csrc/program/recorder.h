@@ -21,7 +21,9 @@ class RecordingError : public std::runtime_error {
 class Recorder {
  public:
   // Listens to the calling thread until finish or abort; a recorder inside a recorder listens alone.
-  explicit Recorder(const std::vector<Array>& inputs);
+  // fold: what depends on no input and no cell is computed once, now, instead of in every run. Not for programs that
+  // will run with batches of other sizes.
+  explicit Recorder(const std::vector<Array>& inputs, bool fold = true);
   ~Recorder();
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
@@ -86,7 +88,7 @@ class Recorder {
   std::unordered_map<Cell*, std::size_t> variables_;
   std::vector<Array> originals_;  // for each variable, what it held before the step; no value if it is not written
   Recorder* outer_ = nullptr;
-  bool listening_ = false, made_ = false, is_body_ = false;
+  bool listening_ = false, made_ = false, is_body_ = false, fold_ = true;
   std::vector<Array> captured_;
   // Those held, with what they held before; the same cell may be held again.
   std::unordered_map<const Cell*, std::vector<Array>> held_;

@@ -20,5 +20,6 @@ void bind_ops(py::module_& m);
 void bind_program(py::module_& m);
 void bind_control(py::module_& m);
 void bind_batches(py::module_& m);
+void bind_program_file(py::module_& m);
 
 }  // namespace kcore::python

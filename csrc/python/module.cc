@@ -35,6 +35,7 @@ PYBIND11_MODULE(_core, m) {
   python::bind_program(m);
   python::bind_control(m);
   python::bind_batches(m);
+  python::bind_program_file(m);
 
   m.def("isa", [] { return name_of(selected_isa()); }, "The instruction set that kernels are chosen for.");
   m.def("detected_isa", [] { return name_of(detected_isa()); }, "The best instruction set this machine supports.");

@@ -61,7 +61,7 @@ void bind_program(py::module_& m) {
       .def(py::init<>());
 
   py::class_<Recorder>(m, "Recorder", "Listens to the ops that run in this thread, from now on.")
-      .def(py::init<const std::vector<Array>&>(), py::arg("inputs"))
+      .def(py::init<const std::vector<Array>&, bool>(), py::arg("inputs"), py::arg("fold") = true)
       .def_static(
           "active", [] { return Recorder::active() != nullptr; }, "Whether one listens to this thread.")
       .def_static("of_body", &Recorder::of_body, py::arg("inputs"),

@@ -205,6 +205,44 @@ class Model(Trainer, Layer):
 
         load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
+    def export(
+        self,
+        filepath: Any,
+        format: str | None = None,
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Writes the model for inference as a program, which C++ applications run without Python, and
+        `kcore.export.load` runs here. The file carries a self-test.
+
+        Args:
+            filepath: `NAME.kcore`.
+            format: `"kcore"`, which is also the meaning of None where the name ends in `.kcore`.
+            verbose: whether to print where it was written.
+            input_signature: a list with what describes each input (InputSpec, KerasTensor, tensors or arrays, nests of
+                them), by default the inputs that the model was built for. A first size of None is a free batch size.
+
+        Raises:
+            ValueError: another format; a size besides the batch is not fixed; what the model computes depends on the
+                batch size in a way that a program cannot hold, and it is None.
+
+        >>> import tempfile, os
+        >>> model = kcore.Sequential([kcore.Input((3,)), kcore.layers.Dense(2)])
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.kcore")
+        >>> model.export(path)
+        >>> kcore.export.load(path).inputs[0][1:]
+        ('float32', (None, 3))
+        """
+        from kcore.export import export_model
+
+        if (format or ("kcore" if str(filepath).endswith(".kcore") else None)) != "kcore" or kwargs:
+            raise ValueError(
+                f"[export] expected a path ending in .kcore, or format='kcore', and no further arguments, received "
+                f"{str(filepath)!r}, format={format!r} and {sorted(kwargs)}; other formats are not written"
+            )
+        export_model(self, filepath, verbose=verbose, input_signature=input_signature)
+
     def to_json(self, **kwargs: Any) -> str:
         """The configuration as JSON, without weights; `models.model_from_json` reads it."""
         from kcore.saving import model_to_json

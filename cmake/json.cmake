@@ -1,0 +1,9 @@
+# nlohmann-json, for program files: headers only, and not in any header that is installed. From where CMake finds them
+# (nlohmann-json3-dev of Debian), or from the Python package nlohmann-json.
+find_path(KCORE_JSON_INCLUDE_DIR nlohmann/json.hpp)
+if(NOT KCORE_JSON_INCLUDE_DIR)
+  find_package(Python REQUIRED COMPONENTS Interpreter)
+  execute_process(COMMAND ${Python_EXECUTABLE} -c "import nlohmann_json; print(list(nlohmann_json.__path__)[0])"
+                  OUTPUT_VARIABLE KCORE_JSON_PACKAGE OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  find_path(KCORE_JSON_INCLUDE_DIR nlohmann/json.hpp HINTS ${KCORE_JSON_PACKAGE}/include NO_DEFAULT_PATH REQUIRED)
+endif()
