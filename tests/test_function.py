@@ -183,3 +183,21 @@ def test_the_log_says_why(monkeypatch):
     w.trainable = False
     f(X)
     assert "trainable of w was set to False" in lines[-1]
+
+
+def test_outputs_keep_their_nest():
+    @kcore.function
+    def f(x):
+        return {"b": x, "a": [x + 1, (None, "text", {"z": x * 2, "c": x * 3})]}, ()
+
+    for i in range(3):
+        (got, empty), x = f(X + i), X + np.float32(i)
+        assert list(got) == ["b", "a"] and empty == () and got["a"][1][:2] == (None, "text")
+        parts = [got["b"], got["a"][0], got["a"][1][2]["z"], got["a"][1][2]["c"]]
+        for a, b in zip(parts, (x, x + 1, x * 2, x * 3)):
+            np.testing.assert_array_equal(a.numpy(), b)
+
+
+def test_a_placeholder_passes_through():
+    f = kcore.function(lambda x: x * 2)
+    assert f(kcore.Input((3,))).shape == (None, 3) and not f.programs

@@ -5,15 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from kcore import _core, tree
+from kcore import _core
 from kcore.autograd.apply import tapes
-from kcore.autograd.recorder import Recorded, argument_name
-from kcore.autograd.tensor import convert_to_tensor
+from kcore.autograd.recorder import Arguments, Recorded, argument_name, spec_of
+from kcore.autograd.tensor import Tensor, convert_to_tensor
 
 
 class function:
@@ -77,9 +78,12 @@ class function:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if tapes.stack or _core.Recorder.active():
             return self._function(*args, **kwargs)
-        if any(getattr(leaf, "is_symbolic", False) for leaf in tree.flatten((args, kwargs))):  # shapes are traced
+        specs: list[tuple] = []
+        arrays: list[_core.Array] = []
+        layout = _look(args, specs, arrays), _look(kwargs, specs, arrays)
+        if any(array.is_symbolic for array in arrays):  # shapes are traced
             return self._function(*args, **kwargs)
-        return self._recorded(*tree.map_structure(_as_input, (args, kwargs)))
+        return self._recorded(Arguments((args, kwargs), (layout, *specs), arrays))
 
     def __get__(self, instance: Any, owner: type | None = None) -> function:
         """The method of an instance."""
@@ -113,13 +117,15 @@ jit = function
 class _Strict(Recorded):
     """Takes variables being made in every call for a mistake: nothing would ever be recorded."""
 
+    _inputs = (Tensor, np.ndarray, np.generic)
+
     def __init__(self, user: Callable[..., Any]):
-        super().__init__(lambda args, kwargs: user(*args, **kwargs), name=getattr(user, "__qualname__", repr(user)))
+        super().__init__(lambda given: user(*given[0], **given[1]), name=getattr(user, "__qualname__", repr(user)))
         self._user = user
         self._made_before: set = set()
 
     def _argument(self, path: tuple) -> str:
-        return argument_name(self._user, path[1:])  # the first part says whether it was given by keyword
+        return argument_name(self._user, path[2:])  # the second part says whether it was given by keyword
 
     def _made(self, key: Any) -> None:
         if key in self._made_before:
@@ -130,15 +136,33 @@ class _Strict(Recorded):
         self._made_before.add(key)
 
 
-def _as_input(leaf: Any) -> Any:
-    """Arrays as tensors; anything else must be hashable."""
-    if isinstance(leaf, (np.ndarray, np.generic)):
-        return convert_to_tensor(leaf)
-    try:
-        hash(leaf)
-    except TypeError:
-        raise TypeError(
-            f"[function] expected tensors, NumPy arrays and hashable values as arguments, received {leaf!r} of type "
-            f"{type(leaf).__name__}"
-        ) from None
-    return leaf
+_PLAIN = {int, float, bool, str, bytes, type(None)}
+
+
+def _look(value: Any, specs: list[tuple], arrays: list[_core.Array]) -> Any:
+    """Adds what the tensors, arrays and other leaves of an argument are, and the arrays; gives how they are nested."""
+    kind = type(value)
+    if kind is Tensor:
+        arrays.append(value.array)
+        specs.append((value.array.shape, value.array.dtype))
+    elif kind in _PLAIN:
+        specs.append(spec_of(value))
+    elif isinstance(value, (list, tuple)):
+        return (kind, *[_look(item, specs, arrays) for item in value])
+    elif isinstance(value, dict):
+        keys = list(value) if isinstance(value, OrderedDict) else sorted(value)
+        return (kind, *[(key, _look(value[key], specs, arrays)) for key in keys])
+    elif isinstance(value, (np.ndarray, np.generic)):
+        _look(convert_to_tensor(value), specs, arrays)
+    elif getattr(value, "is_symbolic", False):  # a placeholder of a model that is being built
+        arrays.append(_core.symbolic((), "bool"))
+    else:
+        try:
+            hash(value)
+        except TypeError:
+            raise TypeError(
+                "[function] expected tensors, NumPy arrays and hashable values as arguments, received "
+                f"{value!r} of type {kind.__name__}"
+            ) from None
+        specs.append(spec_of(value))
+    return None

@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any
 
 from kcore import _core, tree
@@ -87,11 +87,11 @@ class Arguments(tuple):
 class _Step:
     """A program, what it needs of Python before it runs, and what its outputs are put back into."""
 
-    __slots__ = ("feeds", "guards", "leaves", "program", "structure")
+    __slots__ = ("feeds", "guards", "leaves", "pack", "program")
 
     def __init__(self, program: _core.Program, structure: Any, leaves: list, guards: list, feeds: list):
         self.program = program
-        self.structure = structure
+        self.pack = None if structure is None else _packer(structure)
         self.leaves = leaves  # None for each output of the program, else what the function returned there
         self.guards = guards
         self.feeds = feeds
@@ -103,11 +103,20 @@ class _Step:
         for cell, function in self.feeds:
             cell.value = convert_to_tensor(function()).array
         outputs = self.program.run(arrays)
-        if self.structure is None:
+        if self.pack is None:
             return Tensor(outputs[0]) if outputs else self.leaves[0][0]
         outputs = iter(outputs)
-        leaves = [Tensor(next(outputs)) if leaf is None else leaf[0] for leaf in self.leaves]
-        return tree.pack_sequence_as(self.structure, leaves)
+        return self.pack(iter([Tensor(next(outputs)) if leaf is None else leaf[0] for leaf in self.leaves]))
+
+
+def _packer(structure: Any) -> Callable[[Iterator], Any]:
+    """`tree.pack_sequence_as` with the structure looked at once, for what is packed after every step."""
+    if structure is None:
+        return next
+    if type(structure) in (list, tuple):
+        kind, parts = type(structure), [_packer(part) for part in structure]
+        return lambda leaves: kind([part(leaves) for part in parts])
+    return lambda leaves: tree.pack_sequence_as(structure, [next(leaves) for _ in tree.flatten(structure)])
 
 
 class Recorded:
@@ -126,6 +135,8 @@ class Recorded:
         name: what `KCORE_LOG=program` calls it.
         reason: why it is recorded if it was not before, for the same log.
     """
+
+    _inputs: tuple[type, ...] = (Tensor,)  # what is an input of the program
 
     def __init__(
         self,
@@ -175,7 +186,7 @@ class Recorded:
     def _record(self, key: Any, args: tuple, arrays: list) -> Any:
         recorder = _core.Recorder(arrays)
         own = iter(recorder.inputs)
-        given = tree.map_structure(lambda leaf: Tensor(next(own)) if isinstance(leaf, Tensor) else leaf, args)
+        given = tree.map_structure(lambda leaf: Tensor(next(own)) if isinstance(leaf, self._inputs) else leaf, args)
         guards, feeds = [], []
         _now.guards, _now.feeds, _now.recorder = guards, feeds, recorder
         try:
@@ -246,7 +257,7 @@ def argument_name(function: Callable, path: tuple) -> str:
 
 def kind_of(args: tuple) -> tuple:
     """What arguments must have in common with recorded ones, something hashable."""
-    return (_layout(args), *map(_spec, tree.flatten(args)))
+    return (_layout(args), *map(spec_of, tree.flatten(args)))
 
 
 def _layout(args: Any) -> Any:
@@ -258,7 +269,7 @@ def _layout(args: Any) -> Any:
     return None
 
 
-def _spec(leaf: Any) -> tuple:
+def spec_of(leaf: Any) -> tuple:
     if isinstance(leaf, Tensor):
         return leaf.shape, leaf.dtype
     # 0.0 and -0.0 are equal and not the same; NaN is not equal to itself.
