@@ -8,7 +8,7 @@ else()
 endif()
 set(KCORE_CMAKE_DIR ${KCORE_PREFIX}lib/cmake/kcore)
 
-install(TARGETS kcore EXPORT kcoreTargets ARCHIVE DESTINATION ${KCORE_PREFIX}lib
+install(TARGETS kcore EXPORT kcoreTargets ARCHIVE DESTINATION ${KCORE_PREFIX}lib LIBRARY DESTINATION ${KCORE_PREFIX}lib
         INCLUDES DESTINATION ${KCORE_PREFIX}include)
 install(DIRECTORY csrc/api/kcore DESTINATION ${KCORE_PREFIX}include)
 install(EXPORT kcoreTargets NAMESPACE kcore:: DESTINATION ${KCORE_CMAKE_DIR})

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+import kcore
+from kcore import layers
 from kcore.__main__ import cmake_dir
+from test_export import MODELS, convnet, data_for
 
 SOURCE = Path(__file__).parent / "native_app"
 
@@ -32,6 +35,44 @@ def test_ops_in_an_application(applications):
     result = subprocess.run([applications / "native_app"], capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
     assert "conv" in result.stdout and "[matmul] expected" in result.stdout
+
+
+def _kinds():
+    def stateful():
+        x = layers.Input((4, 2), batch_size=3)
+        return kcore.Model(x, layers.LSTM(5, stateful=True, return_sequences=True)(x))
+
+    def convolutions():
+        x = layers.Input((16, 16, 8))
+        y = layers.Conv2DTranspose(8, 3, strides=2, padding="same")(layers.Conv2D(12, 3, strides=2)(x))
+        y = layers.Conv2D(8, 3, groups=4, dilation_rate=2)(layers.UpSampling2D()(layers.SeparableConv2D(8, 3)(y)))
+        return kcore.Model(x, layers.AveragePooling2D(2)(y))
+
+    def half():
+        kcore.mixed_precision.set_global_policy("mixed_bfloat16")
+        try:
+            return kcore.Model(x := layers.Input((6, 5)), layers.Dense(3)(layers.LSTM(4)(x)))
+        finally:
+            kcore.mixed_precision.set_global_policy("float32")
+
+    return [*MODELS, stateful, convolutions, half]
+
+
+@pytest.mark.parametrize("make", _kinds(), ids=lambda f: f.__name__)
+def test_a_program_runs_without_allocations_and_locks(make, applications, tmp_path):
+    make().export(tmp_path / "m.kcore")
+    result = subprocess.run([applications / "run_program", tmp_path / "m.kcore"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "1 threads: 0 allocations, 0 locks" in result.stdout
+
+
+def test_a_training_step_runs_without_allocations_and_locks(applications, tmp_path):
+    model = convnet()
+    model.compile("adam", "mse")
+    x = data_for(model, 4)
+    kcore.export.training_program(model, tmp_path / "m.kcore", x, model.predict_on_batch(x) + 1)
+    result = subprocess.run([applications / "run_program", tmp_path / "m.kcore"], capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_application_gets_an_error_for_a_damaged_program(applications, tmp_path):

@@ -1,7 +1,6 @@
 // OpenMP behind parallel_for, with a default thread count that honours affinity and container limits.
 #include "base/parallel.h"
 
-#include <omp.h>
 #include <pthread.h>
 #include <sched.h>
 
@@ -12,6 +11,15 @@
 #include <cstdlib>
 
 #include "base/check.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#else  // everything runs on the calling thread, as inside of a loop that is parallel already
+static int omp_get_num_procs() { return 1; }
+static bool omp_in_parallel() { return true; }
+static int omp_get_thread_num() { return 0; }
+static int omp_get_num_threads() { return 1; }
+#endif
 
 namespace kcore {
 namespace {

@@ -2,6 +2,8 @@
 #include "base/scratch.h"
 
 #include <algorithm>
+#include <bit>
+#include <new>
 
 #include "base/array.h"
 
@@ -35,6 +37,39 @@ void* thread_scratch(std::size_t bytes) {
     size = bytes;
   }
   return buffer.get();
+}
+
+namespace {
+
+// Free blocks by the logarithm of their size, each beginning with the address of the next one.
+struct FreeBlocks {
+  static constexpr std::size_t kSizes = 17;  // up to 64 KiB; larger ones are not kept
+  void* first[kSizes] = {};
+  ~FreeBlocks() {
+    for (void*& block : first)
+      while (block) ::operator delete(std::exchange(block, *static_cast<void**>(block)));
+  }
+};
+thread_local FreeBlocks free_blocks;
+
+std::size_t size_class(std::size_t bytes) {
+  return static_cast<std::size_t>(std::bit_width(std::max(bytes, sizeof(void*)) - 1));
+}
+
+}  // namespace
+
+void* take_recycled(std::size_t bytes) {
+  const std::size_t size = size_class(bytes);
+  if (size >= FreeBlocks::kSizes) return ::operator new(bytes);
+  void*& first = free_blocks.first[size];
+  if (!first) return ::operator new(std::size_t{1} << size);
+  return std::exchange(first, *static_cast<void**>(first));
+}
+
+void give_recycled(void* memory, std::size_t bytes) {
+  const std::size_t size = size_class(bytes);
+  if (size >= FreeBlocks::kSizes) return ::operator delete(memory);
+  *static_cast<void**>(memory) = std::exchange(free_blocks.first[size], memory);
 }
 
 }  // namespace kcore

@@ -14,9 +14,10 @@ void convert(const TensorView& from, const TensorView& to) {
 
 // Views in which float32 memory of its own stands for each bfloat16 one.
 struct Widened {
-  Views views;
+  Views& views;
 
-  Widened(const Views& given, Workspace& workspace) : views(given) {
+  Widened(const Views& given, Workspace& workspace, Views& memory) : views(memory) {
+    views = given;
     for (TensorView& view : views) {
       if (view.absent || view.spec.dtype != DType::bfloat16) continue;
       view.spec.dtype = DType::float32;
@@ -28,7 +29,8 @@ struct Widened {
 }  // namespace
 
 void run_widened(const OpDef& def, const void* attrs, const Views& inputs, const Views& outputs, Workspace& workspace) {
-  const Widened x(inputs, workspace), y(outputs, workspace);
+  thread_local Views x_memory, y_memory;  // kept, so that a run does not allocate
+  const Widened x(inputs, workspace, x_memory), y(outputs, workspace, y_memory);
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (x.views[i].data != inputs[i].data) convert(inputs[i], x.views[i]);
   Run c(def, x.views, y.views, workspace);

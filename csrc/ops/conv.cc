@@ -2,7 +2,6 @@
 #include "kernels/conv/conv.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "base/cache.h"
 #include "ops/activation.h"
@@ -94,7 +93,7 @@ const T* flipped_groups(const ConvShape& s, const Phase* const (&phase)[3], cons
 
 // Adds the tasks of a phase, or runs it at once.
 template <class T>
-void input_grad_of_phase(const ConvShape& s, const Phase* const (&phase)[3], Run& c, std::vector<ConvTasks>& tasks) {
+void input_grad_of_phase(const ConvShape& s, const Phase* const (&phase)[3], Run& c, RecycledVector<ConvTasks>& tasks) {
   const T* const kernel = c.input<T>(1);
   const std::int64_t gc = s.group_channels(), gf = s.group_filters();
   const PhaseProduct<T> p(s, phase, c.input<T>(0), kernel, c.output<T>(0));
@@ -136,7 +135,7 @@ void input_grad(const ConvShape& s, Run& c) {
                                         range, epilogue, scratch);
           });
   }
-  run_phases(s, [&](const Phase* const(&phase)[3], std::vector<ConvTasks>& tasks) {
+  run_phases(s, [&](const Phase* const(&phase)[3], RecycledVector<ConvTasks>& tasks) {
     input_grad_of_phase<T>(s, phase, c, tasks);
   });
 }

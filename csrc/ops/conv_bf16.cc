@@ -53,7 +53,7 @@ bool input_grad_bf16(const ConvShape& s, Run& c) {
   const std::int64_t pixels = s.batch * s.axis[0].in * s.axis[1].in * s.axis[2].in;
   const Kernels* const kernels = kernels_for(s, c, pixels, gc, s.taps() * gf);
   if (!kernels || gf % 2 != 0) return false;
-  run_phases(s, [&](const Phase* const(&phase)[3], std::vector<ConvTasks>& tasks) {
+  run_phases(s, [&](const Phase* const(&phase)[3], RecycledVector<ConvTasks>& tasks) {
     const PhaseProduct<bfloat16> p(s, phase, c.input<bfloat16>(0), c.input<bfloat16>(1), c.output<bfloat16>(0));
     tasks.push_back(direct_product(c, *kernels, paired(p.patches), s.batch, s.groups, gc, p.dx,
                                    kernels::Epilogue<float>{}, p.packer(*kernels)));

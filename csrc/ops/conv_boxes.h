@@ -1,8 +1,7 @@
 // How the positions of a convolution are cut into boxes, and where the boxes find their pixels (kernels/conv/conv.h).
 #pragma once
 
-#include <vector>
-
+#include "base/scratch.h"
 #include "kernels/conv/conv.h"
 
 namespace kcore::ops {
@@ -25,7 +24,7 @@ struct ConvBoxes {
 
  private:
   std::int64_t total_[4], count_[4], boxes_[4];
-  std::vector<std::int64_t> taps_;
+  RecycledVector<std::int64_t> taps_;
 };
 
 }  // namespace kcore::ops

@@ -63,7 +63,7 @@ class DepthwisePlan {
   kernels::Spread spread_;
   ConvBoxes boxes_;
   kernels::Slab slab_;
-  std::vector<std::int64_t> taps_;
+  RecycledVector<std::int64_t> taps_;
 };
 
 // y (positions, groups * out) = epilogue(x with kernel ((taps, in), groups * out)); x.channels are those of a group.
@@ -71,7 +71,7 @@ class DepthwisePlan {
 template <class T>
 ConvTasks depthwise_product(const kernels::Patches<T>& x, std::int64_t images, std::int64_t groups, std::int64_t out,
                             const T* kernel, const kernels::Positions<T>& y, const kernels::Epilogue<T>& epilogue) {
-  const auto plan = std::make_shared<DepthwisePlan>(x.axis, images, groups, x.channels, out, x.pixel_stride);
+  const auto plan = make_recycled<DepthwisePlan>(x.axis, images, groups, x.channels, out, x.pixel_stride);
   const auto run = [=](std::int64_t i, void* scratch) {
     const std::int64_t chunk = i % plan->chunks(), first = plan->first_group(chunk), f = first * out;
     auto x_c = x;

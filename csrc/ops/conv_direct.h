@@ -50,8 +50,8 @@ ConvTasks direct_product(Run& c, const kernels::DirectConvKernels<X, T, Stored>&
                          const kernels::Epilogue<T>& epilogue, Pack&& pack) {
   const std::int64_t positions = images * x.axis[0].positions * x.axis[1].positions * x.axis[2].positions;
   const auto boxes =
-      std::make_shared<ConvBoxes>(x.axis, images, x.channels, x.pixel_stride,
-                                  std::clamp(positions * groups / kConvTasks, kLeastPositions, kMostPositions));
+      make_recycled<ConvBoxes>(x.axis, images, x.channels, x.pixel_stride,
+                               std::clamp(positions * groups / kConvTasks, kLeastPositions, kMostPositions));
   const std::int64_t k = boxes->slab.runs * boxes->slab.run;
 
   // B of a group is packed once, for all boxes, in parts of whole rows.

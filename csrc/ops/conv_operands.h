@@ -1,8 +1,7 @@
 // A convolution as products of a patch matrix (kernels/conv/conv.h): the operands of each of its three ops.
 #pragma once
 
-#include <vector>
-
+#include "base/scratch.h"
 #include "kernels/conv/conv.h"
 #include "ops/conv_shape.h"
 #include "ops/conv_tasks.h"
@@ -14,7 +13,7 @@ using kernels::Positions;
 
 // Offsets of the taps from the first pixel that a position sees.
 struct TapOffsets {
-  std::vector<std::int64_t> of[3];
+  RecycledVector<std::int64_t> of[3];
 
   explicit TapOffsets(const ConvShape& s) {
     for (int i = 0; i < 3; ++i)
@@ -46,7 +45,7 @@ Positions<T> output_positions(const ConvShape& s, T* y) {
 // stride one.
 struct Phase {
   std::int64_t first = 0, count = 0;
-  std::vector<std::int64_t> offsets, taps;  // offsets ascending
+  RecycledVector<std::int64_t> offsets, taps;  // offsets ascending
 
   Phase(const ConvAxis& a, std::int64_t first) : first(first), count((a.in - first + a.stride - 1) / a.stride) {
     for (std::int64_t t = a.kernel - 1; t >= 0; --t) {
@@ -58,8 +57,8 @@ struct Phase {
   }
 };
 
-inline std::vector<Phase> phases_of(const ConvAxis& a) {
-  std::vector<Phase> phases;
+inline RecycledVector<Phase> phases_of(const ConvAxis& a) {
+  RecycledVector<Phase> phases;
   for (std::int64_t first = 0; first < std::min(a.stride, a.in); ++first) phases.emplace_back(a, first);
   return phases;
 }
@@ -109,7 +108,7 @@ struct PhaseProduct {
 template <class Body>
 void run_phases(const ConvShape& s, Body&& body) {
   const auto depth = phases_of(s.axis[0]), height = phases_of(s.axis[1]), width = phases_of(s.axis[2]);
-  std::vector<ConvTasks> tasks;
+  RecycledVector<ConvTasks> tasks;
   for (const Phase& d : depth)
     for (const Phase& h : height)
       for (const Phase& w : width) body({&d, &h, &w}, tasks);

@@ -1,6 +1,8 @@
 // infer of the three convolution ops.
 #include "ops/conv_shape.h"
 
+#include <span>
+
 #include "ops/activation.h"
 #include "ops/column_moments.h"
 
@@ -10,8 +12,10 @@ namespace {
 // Attributes beyond this are mistakes, and below it no product of two overflows.
 constexpr std::int64_t kLimit = (std::int64_t{1} << 31) - 1;
 
+using Sizes = std::span<const std::int64_t>;
+
 struct List {
-  const Ints& values;
+  Sizes values;
 };
 std::ostream& operator<<(std::ostream& out, const List& list) {
   out << "(";
@@ -19,12 +23,12 @@ std::ostream& operator<<(std::ostream& out, const List& list) {
   return out << (list.values.size() == 1 ? ",)" : ")");
 }
 
-Ints spatial(const Shape& shape, int first) {
-  return Ints(shape.begin() + first, shape.begin() + first + shape.rank() - 2);
+Sizes spatial(const Shape& shape, int first) {
+  return {shape.begin() + first, static_cast<std::size_t>(shape.rank() - 2)};
 }
 
 template <class Op>
-ConvShape describe(const Op& op, const Ints& in, const Ints& kernel) {
+ConvShape describe(const Op& op, Sizes in, Sizes kernel) {
   ConvShape s;
   s.rank = static_cast<int>(in.size());
   s.groups = op.groups;
@@ -65,7 +69,7 @@ void check_attributes(const Op& op, const Infer& c) {
   c.require(op.groups >= 1 && op.groups <= kLimit, "expected groups of at least 1, received ", op.groups);
 }
 
-void check_kernel_sizes(const Infer& c, const Ints& kernel) {
+void check_kernel_sizes(const Infer& c, Sizes kernel) {
   for (std::int64_t size : kernel)
     c.require(size >= 1 && size <= kLimit, "expected kernel sizes between 1 and ", kLimit, ", received ", List{kernel});
 }

@@ -2,23 +2,39 @@
 #pragma once
 
 #include <algorithm>
-#include <functional>
-#include <vector>
+#include <type_traits>
 
 #include "base/parallel.h"
 #include "base/scratch.h"
 
 namespace kcore::ops {
 
+// A function of a task. Copies share what it holds.
+class TaskFunction {
+ public:
+  template <class Function>
+    requires(!std::is_same_v<std::remove_cvref_t<Function>, TaskFunction>)
+  TaskFunction(Function&& function)
+      : held_(make_recycled<std::remove_cvref_t<Function>>(std::forward<Function>(function))),
+        call_([](const void* held, std::int64_t task, void* scratch) {
+          (*static_cast<const std::remove_cvref_t<Function>*>(held))(task, scratch);
+        }) {}
+  void operator()(std::int64_t task, void* scratch) const { call_(held_.get(), task, scratch); }
+
+ private:
+  std::shared_ptr<const void> held_;
+  void (*call_)(const void* held, std::int64_t task, void* scratch);
+};
+
 struct ConvTasks {
   std::int64_t count;
   double cost;  // nanoseconds of a task, roughly
   std::size_t scratch_bytes;
-  std::function<void(std::int64_t task, void* scratch)> run;
+  TaskFunction run;
 };
 
 // Runs the tasks of all parts; those of the same number, which write to the same part of memory, one after the other.
-inline void run_tasks(const std::vector<ConvTasks>& parts) {
+inline void run_tasks(const RecycledVector<ConvTasks>& parts) {
   std::int64_t count = 0;
   std::size_t scratch_bytes = 0;
   double cost = 0;

@@ -160,6 +160,7 @@ void NativeContext::reset() {
 }
 
 void NativeContext::compute(const void* const* inputs, void* const* outputs) {
+  const Caller caller;
   const ThreadLimit limit(threads_);
   for (const Context::Use& use : parts_->context.input) use.view->data = const_cast<void*>(inputs[use.at]);
   for (const Context::Use& use : parts_->context.variable) use.view->data = parts_->variables[use.at].now.data();
