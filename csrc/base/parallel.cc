@@ -142,7 +142,9 @@ void parallel_run_spans(std::int64_t blocks, BlockFunction function, void* conte
 }
 
 void Team::barrier() {
+#ifdef _OPENMP
 #pragma omp barrier
+#endif
 }
 
 void team_run(int most, TeamFunction function, void* context) {
