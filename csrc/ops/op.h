@@ -176,6 +176,9 @@ struct OpDef {
   void (*run)(const void* attrs, Run& c);
   bool is_view = false;         // the output is the first input's memory under another shape
   bool takes_bfloat16 = false;  // run reads and writes bfloat16 itself
+  // Element i of the output depends on element i of the inputs alone (after broadcasting): the output may be the memory
+  // of an input of its shape and dtype.
+  bool is_elementwise = false;
 };
 
 const std::vector<OpDef>& all_ops();

@@ -56,7 +56,8 @@ OpDef define(const char* name, const char* inputs, const char* outputs) {
           [](const void* attrs, Infer& c) { infer(*static_cast<const Op*>(attrs), c); },
           [](const void* attrs, Run& c) { run(*static_cast<const Op*>(attrs), c); },
           std::is_same_v<Op, ops::reshape>,
-          takes_bfloat16<Op>};
+          takes_bfloat16<Op>,
+          is_elementwise<Op> || is_one_of<Op, ops::where>};
 }
 
 }  // namespace

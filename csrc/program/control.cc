@@ -58,10 +58,6 @@ Specs outputs_of(const Program& body) {
   return specs;
 }
 
-std::size_t bytes_of(const TensorSpec& spec) {
-  return static_cast<std::size_t>(spec.shape.size() * size_of(spec.dtype));
-}
-
 std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 void copy(void* to, const void* from, std::size_t bytes) {

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/parallel.h"
 #include "program/context.h"
+#include "program/passes.h"
 
 namespace kcore {
 
@@ -27,11 +28,39 @@ void Arenas::give(Arena arena) {
 }
 
 Executor::Executor(Program program, std::shared_ptr<Arenas> arenas)
-    : program_(std::move(program)), plan_(plan_memory(program_)), arenas_(std::move(arenas)) {}
+    : recorded_(std::move(program)), program_(optimized(recorded_)), arenas_(std::move(arenas)) {
+  Program steady = take_steady(program_);
+  plan_ = plan_memory(program_);
+  if (!steady.calls.empty()) preparation_ = std::make_unique<Executor>(std::move(steady), arenas_);
+}
 
 Executor::~Executor() = default;
 
+std::string Executor::summary() const {
+  const std::size_t before = recorded_.calls.size(), now = program_.calls.size();
+  return concat(now, " calls of ops", now == before ? "" : concat(", ", before, " as recorded"), "; ",
+                in_bytes(plan_.arena_bytes), " of memory for values of ", in_bytes(plan_.value_bytes));
+}
+
+std::string Executor::to_string() const {
+  const std::string text = concat("# ", summary(), "\n", kcore::to_string(program_, &plan_));
+  return preparation_ ? concat(text, "\n# computed when variables have changed:\n", preparation_->to_string()) : text;
+}
+
+void Executor::prepare() {
+  if (!preparation_) return;
+  std::vector<std::uint64_t> ids;
+  for (const Program::Variable& variable : preparation_->program().variables)
+    if (variable.before >= 0) ids.push_back(variable.cell->value().id());
+  if (ids == prepared_from_) return;
+  Step step(*preparation_, {});
+  step.run();
+  step.commit();
+  prepared_from_ = std::move(ids);
+}
+
 Executor::Step::Step(Executor& executor, std::vector<Array> inputs) : executor_(executor), inputs_(std::move(inputs)) {
+  executor.prepare();
   const Program& program = executor.program_;
   if (inputs_.size() != program.inputs.size())
     throw Error(ErrorKind::value,

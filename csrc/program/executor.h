@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "program/planner.h"
@@ -29,11 +30,16 @@ struct Context;  // the views of a run
 
 class Executor {
  public:
+  // Runs what the passes (passes.h) make of the program.
   Executor(Program program, std::shared_ptr<Arenas> arenas);
   ~Executor();
 
+  const Program& recorded() const { return recorded_; }
   const Program& program() const { return program_; }
   const Plan& plan() const { return plan_; }
+  // For people to read: "72 calls of ops, 118 as recorded; 15 MB of memory for values of 42 MB", and all that runs.
+  std::string summary() const;
+  std::string to_string() const;
 
   // One run. Made from the inputs, it reads the variables; run() computes; commit() writes the variables and gives the
   // outputs. A run that fails has changed nothing.
@@ -57,9 +63,14 @@ class Executor {
   };
 
  private:
-  Program program_;
+  void prepare();
+
+  Program recorded_, program_;
   Plan plan_;
   std::shared_ptr<Arenas> arenas_;
+  // Computes what depends on variables alone, when those have changed; null if there is nothing of the kind.
+  std::unique_ptr<Executor> preparation_;
+  std::vector<std::uint64_t> prepared_from_;  // the ids of the arrays that those variables held
   std::mutex mutex_;
   std::vector<std::unique_ptr<Context>> idle_;
 };

@@ -16,10 +16,6 @@
 namespace kcore {
 namespace {
 
-std::size_t bytes_of(const TensorSpec& spec) {
-  return static_cast<std::size_t>(spec.shape.size() * size_of(spec.dtype));
-}
-
 void copy(void* to, const void* from, std::size_t bytes) {
   if (bytes && to != from) std::memcpy(to, from, bytes);
 }
@@ -101,7 +97,7 @@ std::shared_ptr<const NativeProgram> NativeProgram::parse(const void* bytes, std
 
 NativeProgram::~NativeProgram() = default;
 
-std::string NativeProgram::to_string() const { return kcore::to_string(parts_->program); }
+std::string NativeProgram::to_string() const { return kcore::to_string(parts_->program, &parts_->plan); }
 
 struct NativeContext::Parts {
   Parts(const Program& program, const Plan& plan) : context(program, plan) {}

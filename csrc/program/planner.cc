@@ -3,6 +3,10 @@
 #include "program/planner.h"
 
 #include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "program/passes.h"
 
 namespace kcore {
 namespace {
@@ -15,9 +19,8 @@ struct Life {
   int first, last;  // calls that write and read it first and last
 };
 
-std::size_t bytes_of(const TensorSpec& spec) {
-  const auto bytes = static_cast<std::size_t>(spec.shape.size() * size_of(spec.dtype));
-  return (std::max<std::size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
+std::size_t room_for(const TensorSpec& spec) {
+  return (std::max<std::size_t>(bytes_of(spec), 1) + kAlignment - 1) / kAlignment * kAlignment;
 }
 
 // Sets the offsets; gives the bytes in all.
@@ -42,6 +45,43 @@ std::size_t pack(std::vector<Life>& lives) {
   return end;
 }
 
+// Lets a call write its output where an input lies that nobody reads afterwards: `roots` are those of views before, and
+// of values in one place after.
+void share_in_place(const Program& program, std::vector<int>& roots) {
+  constexpr int kLater = std::numeric_limits<int>::max();
+  std::vector<int> last(program.values.size(), -1);  // the call that reads a root last
+  std::vector<char> computed(program.values.size());
+  for (std::size_t i = 0; i < program.calls.size(); ++i) {
+    for (int value : program.calls[i].inputs)
+      if (value >= 0) last[roots[value]] = static_cast<int>(i);
+    for (int value : program.calls[i].outputs) computed[roots[value]] = true;
+  }
+  const auto outlives = [&](int value) { last[roots[value]] = kLater; };
+  for (int value : program.outputs) outlives(value);
+  for (const Program::Variable& variable : program.variables) {
+    if (variable.after >= 0) outlives(variable.after);
+    if (variable.before >= 0) computed[roots[variable.before]] = false;
+  }
+  for (int value : program.inputs) computed[roots[value]] = false;
+  for (const Program::Constant& constant : program.constants) computed[roots[constant.value]] = false;
+
+  std::vector<int> place(program.values.size());
+  std::iota(place.begin(), place.end(), 0);
+  for (std::size_t i = 0; i < program.calls.size(); ++i) {
+    const Call& call = program.calls[i];
+    if (!call.def->is_elementwise) continue;
+    const int y = call.outputs[0];
+    for (int x : call.inputs) {
+      if (x < 0 || !computed[roots[x]] || last[roots[x]] != static_cast<int>(i) ||
+          program.values[x] != program.values[y])
+        continue;
+      place[roots[y]] = place[roots[x]];
+      break;
+    }
+  }
+  for (int& root : roots) root = place[root];
+}
+
 }  // namespace
 
 Plan plan_memory(const Program& program) {
@@ -49,9 +89,11 @@ Plan plan_memory(const Program& program) {
   Plan plan;
   plan.roots.resize(count);
   plan.places.resize(count);
-  for (std::size_t i = 0; i < count; ++i) plan.roots[i] = static_cast<int>(i);
+  std::iota(plan.roots.begin(), plan.roots.end(), 0);
   for (const Call& call : program.calls)
     if (call.def->is_view) plan.roots[call.outputs[0]] = plan.roots[call.inputs[0]];
+  const std::vector<int> views = plan.roots;
+  if (pass_is_on("in_place")) share_in_place(program, plan.roots);
 
   std::vector<char> in_arena(count);
   for (const Call& call : program.calls)
@@ -87,12 +129,12 @@ Plan plan_memory(const Program& program) {
   }
   std::vector<Life> lives;
   for (std::size_t i = 0; i < count; ++i)
-    if (in_arena[i]) lives.push_back({static_cast<int>(i), bytes_of(program.values[i]), 0, first[i], last[i]});
+    if (in_arena[i]) lives.push_back({static_cast<int>(i), room_for(program.values[i]), 0, first[i], last[i]});
   plan.arena_bytes = pack(lives);
-  for (const Life& life : lives) {
-    plan.places[life.root] = {Where::arena, life.offset};
-    plan.value_bytes += life.bytes;
-  }
+  for (const Life& life : lives) plan.places[life.root] = {Where::arena, life.offset};
+  for (std::size_t i = 0; i < count; ++i)
+    if (views[i] == static_cast<int>(i) && first[plan.roots[i]] >= 0 && in_arena[plan.roots[i]])
+      plan.value_bytes += room_for(program.values[i]);
   return plan;
 }
 

@@ -18,7 +18,8 @@ struct Place {
 };
 
 struct Plan {
-  std::vector<int> roots;  // for each value: the one whose memory it shares (a reshape shares its input's), or itself
+  std::vector<int> roots;  // for each value: the one whose memory it shares (a reshape shares its input's, and what is
+                           // computed in place), or itself
   std::vector<Place> places;  // for each root
   std::vector<int> fresh;     // the roots that each run allocates
   std::size_t arena_bytes = 0;

@@ -2,9 +2,11 @@
 #include "program/program.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "base/check.h"
 #include "program/control.h"
+#include "program/planner.h"
 
 namespace kcore {
 namespace {
@@ -62,6 +64,20 @@ std::string bodies_of(const Call& call) {
   return text;
 }
 
+// What a call reads and writes, and whether it writes where it reads.
+std::string traffic(const Program& program, const Call& call, const Plan* plan) {
+  if (call.def->is_view) return "";
+  std::size_t read = 0, written = 0;
+  for (int value : call.inputs)
+    if (value >= 0) read += bytes_of(program.values[value]);
+  for (int value : call.outputs) written += bytes_of(program.values[value]);
+  bool in_place = false;
+  if (plan)
+    for (int input : call.inputs)
+      for (int output : call.outputs) in_place = in_place || (input >= 0 && plan->roots[input] == plan->roots[output]);
+  return concat("  # reads ", in_bytes(read), ", writes ", in_bytes(written), in_place ? ", in place" : "");
+}
+
 }  // namespace
 
 void remove_unused(Program& program) {
@@ -85,7 +101,21 @@ void remove_unused(Program& program) {
                 [](const Program::Variable& variable) { return variable.before < 0 && variable.after < 0; });
 }
 
-std::string to_string(const Program& program) {
+std::size_t bytes_of(const TensorSpec& spec) {
+  return static_cast<std::size_t>(spec.shape.size() * size_of(spec.dtype));
+}
+
+std::string in_bytes(std::size_t bytes) {
+  static constexpr const char* units[] = {"B", "KB", "MB", "GB", "TB"};
+  double amount = static_cast<double>(bytes);
+  int unit = 0;
+  while (amount >= 999.5 && unit < 4) amount /= 1000, ++unit;
+  char text[32];
+  std::snprintf(text, sizeof text, unit && amount < 9.95 ? "%.1f %s" : "%.0f %s", amount, units[unit]);
+  return text;
+}
+
+std::string to_string(const Program& program, const Plan* plan) {
   std::string text;
   for (int value : program.inputs) text += concat("%", value, " ", describe(program.values[value]), " = input\n");
   for (const Program::Variable& variable : program.variables)
@@ -97,7 +127,8 @@ std::string to_string(const Program& program) {
   for (const Call& call : program.calls) {
     for (std::size_t i = 0; i < call.outputs.size(); ++i)
       text += concat(i ? ", " : "", "%", call.outputs[i], " ", describe(program.values[call.outputs[i]]));
-    text += concat(" = ", call.def->name, "(", list(call.inputs), ")", attributes(call), "\n", bodies_of(call));
+    text += concat(" = ", call.def->name, "(", list(call.inputs), ")", attributes(call), traffic(program, call, plan),
+                   "\n", bodies_of(call));
   }
   for (const Program::Variable& variable : program.variables)
     if (variable.after >= 0) text += concat(variable.cell->name(), " = %", variable.after, "\n");

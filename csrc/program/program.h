@@ -47,8 +47,14 @@ struct Program {
 // Removes what no output and no variable depends on: calls, constants, reads of variables.
 void remove_unused(Program& program);
 
-// A line for each call: "%7 float32 (32, 10) = matmul(%3, %5)  transpose_b=true"; below it the bodies of control flow,
-// indented.
-std::string to_string(const Program& program);
+// "2.1 MB".
+std::string in_bytes(std::size_t bytes);
+std::size_t bytes_of(const TensorSpec& spec);
+
+struct Plan;
+// A line for each call: "%7 float32 (32, 10) = matmul(%3, %5)  transpose_b=true  # reads 21 KB, writes 1.3 KB"; below
+// it the bodies of control flow, indented. With a plan, a value that is written into the memory of an input is "in
+// place".
+std::string to_string(const Program& program, const Plan* plan = nullptr);
 
 }  // namespace kcore

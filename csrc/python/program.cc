@@ -92,8 +92,9 @@ void bind_program(py::module_& m) {
 
   py::class_<Executor>(m, "Program", "A recorded step.")
       .def("run", &run, py::arg("inputs"), "Runs it: the outputs, and new values in the variables.")
-      .def("__str__", [](const Executor& executor) { return to_string(executor.program()); })
+      .def("__str__", &Executor::to_string)
       .def("__len__", [](const Executor& executor) { return executor.program().calls.size(); })
+      .def("summary", &Executor::summary, "How many calls of ops passes have left, and the memory for their values.")
       .def_property_readonly("arena_bytes", [](const Executor& executor) { return executor.plan().arena_bytes; })
       .def_property_readonly("value_bytes", [](const Executor& executor) { return executor.plan().value_bytes; });
 }

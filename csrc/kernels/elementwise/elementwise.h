@@ -1,7 +1,7 @@
 // Elementwise kernels: y[i] = f(x[i]), f(a[i], b[i]), c[i] ? a[i] : b[i], and conversions between dtypes.
 // Serial, over n contiguous elements. An input stride of 0 repeats its first element; 1 is contiguous.
-// A null entry means that the op does not take that dtype. bfloat16 is computed in float32 and rounded. Outputs may not
-// overlap inputs.
+// A null entry means that the op does not take that dtype. bfloat16 is computed in float32 and rounded. Output and an
+// input may be the same array if their elements have one size; else they may not overlap.
 #pragma once
 
 #include <cstdint>

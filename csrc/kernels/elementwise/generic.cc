@@ -128,9 +128,10 @@ void in_float(const void* a_, std::int64_t stride_a, const void* b_, std::int64_
 // Bounds come as doubles; NaN stays NaN.
 template <class T>
 void clip_loop(const void* x_, void* y_, std::int64_t n, const double* p) {
-  const T* __restrict xs = static_cast<const T*>(x_);
-  T* __restrict ys = static_cast<T*>(y_);
+  const T* xs = static_cast<const T*>(x_);
+  T* ys = static_cast<T*>(y_);
   const T low = cast_of<double, T>(p[0]), high = cast_of<double, T>(p[1]);
+#pragma omp simd
   for (std::int64_t i = 0; i < n; ++i) {
     const T raised = xs[i] < low ? low : xs[i];
     ys[i] = raised > high ? high : raised;
@@ -145,8 +146,7 @@ void cast_loop(const void* x_, void* y_, std::int64_t n, const double*) {
 }
 
 template <class T, int sa, int sb>
-KCORE_INLINE void select_body(const std::uint8_t* __restrict c, const T* __restrict a, const T* __restrict b,
-                              T* __restrict y, std::int64_t n) {
+KCORE_INLINE void select_body(const std::uint8_t* c, const T* a, const T* b, T* y, std::int64_t n) {
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i) {
     const T kept = T(0) - T(c[i] != 0), x = a[sa * i], z = b[sb * i];  // all ones or none: no branch

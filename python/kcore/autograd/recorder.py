@@ -203,7 +203,7 @@ class Recorded:
             _now.guards = None
         program = recorder.finish(outputs, self._arenas)
         if not made and self._version == _forgotten[-1][0]:
-            self._log(f"recorded {len(program)} calls of ops: {self._why(key, args)}")
+            self._log(f"recorded {program.summary()}: {self._why(key, args)}")
             if len(self._steps) >= _KEPT:
                 self._steps.popitem(last=False)
             kept = [None if isinstance(leaf, Tensor) else (leaf,) for leaf in leaves]

@@ -1,0 +1,256 @@
+"""Passes over recorded programs: models compute the same with each of them on and off, and programs show what was done."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import kcore
+from kcore import layers, ops
+from kcore.autograd.recorder import Recorded
+
+PASSES = ["batch_norm", "epilogue", "in_place"]
+ALL_OFF = ",".join("-" + name for name in PASSES)
+RNG = np.random.default_rng(0)
+
+
+def images(*shape):
+    return RNG.normal(size=shape).astype("float32")
+
+
+def mlp():
+    x = images(8, 20)
+    m = kcore.Sequential(
+        [
+            kcore.Input((20,)),
+            layers.Dense(32, activation="relu"),
+            layers.Dropout(0.3),
+            layers.Dense(3, activation="tanh"),
+        ]
+    )
+    return m, x, images(8, 3)
+
+
+def convnet():
+    m = kcore.Sequential(
+        [
+            kcore.Input((12, 12, 3)),
+            layers.Conv2D(8, 3),
+            layers.BatchNormalization(),
+            layers.Activation("relu"),
+            layers.MaxPooling2D(),
+            layers.Conv2D(16, 3, use_bias=False),
+            layers.BatchNormalization(scale=False),
+            layers.LeakyReLU(),
+            layers.Flatten(),
+            layers.Dense(5, use_bias=False),
+            layers.BatchNormalization(center=False),
+        ]
+    )
+    return m, images(8, 12, 12, 3), images(8, 5)
+
+
+def resnet():
+    def normalized(x, filters, strides=1):
+        return layers.BatchNormalization()(layers.Conv2D(filters, 3, strides, "same", use_bias=False)(x))
+
+    i = x = kcore.Input((12, 12, 3))
+    for filters, strides in ((8, 1), (8, 1), (16, 2)):
+        y = layers.ReLU()(normalized(x, filters, strides))
+        y = normalized(y, filters)
+        if x.shape[-1] != filters or strides != 1:
+            x = normalized(x, filters, strides)
+        x = layers.ReLU()(layers.Add()([x, y]))
+    return kcore.Model(i, layers.Dense(4)(layers.GlobalAveragePooling2D()(x))), images(8, 12, 12, 3), images(8, 4)
+
+
+def lstm():
+    m = kcore.Sequential(
+        [kcore.Input((6, 5)), layers.Bidirectional(layers.LSTM(8)), layers.Dense(1, activation="sigmoid")]
+    )
+    return m, images(4, 6, 5), images(4, 1)
+
+
+def transformer():
+    i = kcore.Input((6,), dtype="int32")
+    x = layers.Embedding(10, 16)(i)
+    for _ in range(2):
+        h = layers.LayerNormalization()(x)
+        x = x + layers.MultiHeadAttention(2, 8)(h, h, use_causal_mask=True)
+        h = layers.Dense(32, activation="gelu")(layers.LayerNormalization()(x))
+        x = x + layers.Dense(16)(layers.Dropout(0.1)(h))
+    return kcore.Model(i, layers.Dense(10)(x)), np.arange(24).reshape(4, 6) % 10, images(4, 6, 10)
+
+
+MODELS = [mlp, convnet, resnet, lstm, transformer]
+
+
+def steps(make):
+    """What a model has become after a few steps, and what it then predicts, with the passes that are on."""
+    kcore.utils.set_random_seed(0)
+    model, x, y = make()
+    if x.dtype.kind == "f":
+        x = np.resize(np.linspace(-2, 2, 97, dtype="float32"), x.shape)
+    y = np.resize(np.linspace(0, 1, 89, dtype="float32"), y.shape)
+    model.compile("adam", "mse", metrics=["mae"])
+    losses = [np.asarray(model.train_on_batch(x, y)) for _ in range(4)]
+    trained = [v.numpy() for v in model.variables]
+    predicted = [model.predict_on_batch(x) for _ in range(2)]
+    # After another step, predictions are those of the new weights.
+    model.train_on_batch(x, y)
+    return losses, trained, [*predicted, model.predict_on_batch(x)]
+
+
+@pytest.fixture(scope="module")
+def unchanged():
+    """The results of each model without passes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KCORE_PASSES", ALL_OFF)
+        return {make: steps(make) for make in MODELS}
+
+
+@pytest.mark.parametrize("on", [*PASSES, "all"])
+@pytest.mark.parametrize("make", MODELS)
+def test_models_compute_the_same_with_a_pass(make, on, unchanged, monkeypatch):
+    monkeypatch.setenv("KCORE_PASSES", "" if on == "all" else ",".join("-" + name for name in PASSES if name != on))
+    losses, trained, predicted = unchanged[make]
+    losses_now, trained_now, predicted_now = steps(make)
+    np.testing.assert_array_equal(losses_now, losses)
+    for value, expected in zip(trained_now, trained):
+        np.testing.assert_array_equal(value, expected)
+    for value, expected in zip(predicted_now, predicted):
+        if on in ("batch_norm", "all"):
+            # Sums of at most 144 products, kernels rounded once more: (144 + 4) 2**-24 of values of order one per layer.
+            np.testing.assert_allclose(value, expected, rtol=1e-5, atol=5e-5)
+        else:
+            np.testing.assert_array_equal(value, expected)
+
+
+def program_of(function, *arguments):
+    f = Recorded(function)
+    tensors = [ops.convert_to_tensor(a) for a in arguments]
+    first = f(*tensors)
+    np.testing.assert_allclose(f(*tensors).numpy(), first.numpy(), rtol=1e-5, atol=1e-5)
+    return f.programs[0]
+
+
+def calls_of(program):
+    """The names of the ops that run each time."""
+    text = str(program).split("# computed when")[0]
+    return [line.split(" = ")[1].split("(")[0] for line in text.splitlines() if " = " in line and "(%" in line]
+
+
+def test_a_residual_block_predicts_with_convolutions_alone():
+    model, x, _ = resnet()
+    program = program_of(lambda x: model(x, training=False), x)
+    assert calls_of(program) == ["conv"] * 8 + ["mean", "matmul"]
+
+
+def test_folded_kernels_follow_the_variables():
+    model = kcore.Sequential([kcore.Input((6, 6, 2)), layers.Conv2D(3, 3), layers.BatchNormalization()])
+    x = images(2, 6, 6, 2)
+    f = Recorded(lambda x: model(x, training=False))
+    for scale in (1.0, 2.0, -3.0):
+        model.layers[1].gamma.assign(np.full(3, scale, "float32"))
+        model.layers[1].moving_mean.assign(np.full(3, scale / 2, "float32"))
+        for _ in range(2):
+            expected = model(x, training=False).numpy()
+            np.testing.assert_allclose(f(ops.convert_to_tensor(x)).numpy(), expected, rtol=1e-5, atol=1e-5)
+    assert calls_of(f.programs[0]) == ["conv"]
+
+
+def test_what_others_read_is_not_taken_over():
+    a, b = images(4, 5), images(5, 6)
+
+    def f(a, b):
+        y = ops.matmul(a, b)
+        return ops.relu(y) + ops.sum(y)
+
+    assert calls_of(program_of(f, a, b))[:2] == ["matmul", "relu"]
+
+
+@pytest.mark.parametrize("bias", [(6,), (1, 6), (2, 3)])
+def test_biases_and_residuals_become_the_products(bias):
+    a, b, c, d = images(4, 5), images(5, 6), images(*bias), images(4, 6)
+    if bias == (2, 3):
+        d = d.reshape(4, 2, 3)
+
+    def f(a, b, c, d):
+        y = ops.matmul(a, b)
+        if bias == (2, 3):
+            y = ops.reshape(y, (4, 2, 3))
+        return ops.tanh(d + (y + c))
+
+    assert [name for name in calls_of(program_of(f, a, b, c, d)) if name != "reshape"] == ["matmul"]
+
+
+def test_rows_and_columns_that_repeat_otherwise_are_no_bias():
+    a, b, column = images(4, 5), images(5, 4), images(4, 1)
+    assert calls_of(program_of(lambda a, b, c: ops.matmul(a, b) + c, a, b, column)) == ["matmul", "add"]
+
+
+def test_values_are_computed_in_place(monkeypatch):
+    def f(x):
+        y = ops.exp(x)
+        y = ops.tanh(y + ops.mean(y))
+        return ops.sum(ops.where(y > 0.5, y, -y), axis=1)
+
+    x = images(64, 64)
+    with_pass = program_of(f, x)
+    monkeypatch.setenv("KCORE_PASSES", "-in_place")
+    without = program_of(f, x)
+    assert with_pass.arena_bytes < 0.75 * without.arena_bytes and with_pass.value_bytes == without.value_bytes
+    assert "in place" in str(with_pass) and "in place" not in str(without)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int32"])
+def test_elementwise_kernels_may_write_where_they_read(dtype):
+    """Every op that may: with another input that repeats, sizes with a rest."""
+    floating = dtype != "int32"
+    unary = ["negative", "absolute", "sign", "square", "relu"]
+    if floating:
+        unary += ["exp", "expm1", "log", "log1p", "sqrt", "rsqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "erf"]
+        unary += ["floor", "round", "sigmoid", "softplus", "silu", "gelu"]
+    binary = ["add", "subtract", "multiply", "maximum", "minimum", "mod", "floor_divide", "power"]
+    x = ops.cast(ops.convert_to_tensor(images(7, 131) * 3 + 0.5), dtype)
+    row = ops.cast(ops.convert_to_tensor(np.linspace(1, 3, 131, dtype="float32")), dtype)
+    for name in unary + binary:
+        op = getattr(ops, name)
+        if name in binary:
+
+            def f(x, row, op=op):
+                return ops.sum(op(op(x + row, row), x), axis=0)  # in place as first input
+        else:
+
+            def f(x, row, op=op):
+                return ops.sum(op(x + row), axis=0)
+
+        recorded = Recorded(f)
+        expected = recorded(x, row).numpy().astype("float64")  # which knows NaN, as bfloat16 does not
+        np.testing.assert_array_equal(recorded(x, row).numpy().astype("float64"), expected, err_msg=name)
+        assert "in place" in str(recorded.programs[0]), name
+
+
+def test_programs_say_what_they_do():
+    model, x, y = mlp()
+    model.compile("adam", "mse")
+    model.train_on_batch(x, y)
+    text = str(program_of(lambda x: model(x, training=False), x))
+    assert text.startswith("# 2 calls of ops")
+    assert "matmul(%0" in text and "# reads 3.3 KB, writes 1.0 KB" in text
+
+
+def test_a_pass_that_there_is_not(monkeypatch):
+    monkeypatch.setenv("KCORE_PASSES", "-epilogues")
+    with pytest.raises(ValueError, match=r"expected some of -batch_norm, -epilogue, .*received '-epilogues'"):
+        program_of(lambda x: x + x, images(3))
+
+
+def test_bodies_of_loops_are_optimized():
+    w = images(5, 5)
+
+    def f(x):
+        return ops.fori_loop(0, 3, lambda i, x: ops.relu(ops.matmul(x, w) + x), x)
+
+    text = str(program_of(f, images(4, 5)))
+    assert "activation=relu" in text
