@@ -175,7 +175,7 @@ def test_the_log_says_why(monkeypatch):
         return x * w
 
     f(X), f(X)
-    assert len(lines) == 1 and "f: recorded 1 calls of ops: first call" in lines[0]
+    assert len(lines) == 1 and "f: recorded 1 calls of ops; 0 B of memory for values of 0 B: first call" in lines[0]
     f(X[:2])
     assert lines[-1].endswith("x is (2, 3) float32, was (4, 3) float32")
     f(X, mode="b"), f(X, mode="c")

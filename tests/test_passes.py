@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import kcore
-from kcore import layers, ops
+from kcore import _core, layers, ops
 from kcore.autograd.recorder import Recorded
 
-PASSES = ["batch_norm", "epilogue", "in_place"]
+PASSES = ["batch_norm", "epilogue", "chains", "in_place"]
 ALL_OFF = ",".join("-" + name for name in PASSES)
 RNG = np.random.default_rng(0)
 
@@ -166,7 +166,8 @@ def test_what_others_read_is_not_taken_over():
         y = ops.matmul(a, b)
         return ops.relu(y) + ops.sum(y)
 
-    assert calls_of(program_of(f, a, b))[:2] == ["matmul", "relu"]
+    program = program_of(f, a, b)
+    assert calls_of(program) == ["matmul", "sum", "chain"] and "activation" not in str(program)
 
 
 @pytest.mark.parametrize("bias", [(6,), (1, 6), (2, 3)])
@@ -189,6 +190,52 @@ def test_rows_and_columns_that_repeat_otherwise_are_no_bias():
     assert calls_of(program_of(lambda a, b, c: ops.matmul(a, b) + c, a, b, column)) == ["matmul", "add"]
 
 
+def test_elementwise_calls_become_one(monkeypatch):
+    """Operands of every kind that a chain takes, several results, dtypes of all sizes, more elements than a tile has."""
+
+    def f(x, row, rows, one):
+        y = ops.tanh(x * row + one) - rows
+        mask = ops.logical_and(y > row, x < one)
+        z = ops.where(mask, ops.cast(ops.cast(y, "int32"), "float32"), ops.clip(y, -0.5, 0.5))
+        return ops.concatenate([y, z * z + y], axis=0)
+
+    arguments = images(3, 50, 70), images(70), images(1, 50, 70), images(1, 1)
+    tensors = [ops.convert_to_tensor(a) for a in arguments]
+    f = Recorded(f)
+    expected = f(*tensors).numpy()
+    assert calls_of(f.programs[0]) == ["chain", "concat"]
+    assert "tanh(t" in str(f.programs[0])
+    for threads in (1, 2):
+        before = _core.num_threads()
+        _core.set_num_threads(threads)
+        np.testing.assert_array_equal(f(*tensors).numpy(), expected)
+        _core.set_num_threads(before)
+
+
+def test_long_and_branching_chains():
+    def f(x, other):
+        values = [x]
+        for i in range(40):
+            values.append((values[-1] + values[i // 2]) * 0.5)
+            if i % 7 == 3:
+                values[-1] = values[-1] + ops.mean(values[-2])
+        return ops.stack(values[::5]) + other
+
+    x, other = images(9, 33), images(33)
+    f = Recorded(f)
+    arguments = ops.convert_to_tensor(x), ops.convert_to_tensor(other)
+    expected = f(*arguments).numpy()
+    np.testing.assert_array_equal(f(*arguments).numpy(), expected)
+
+
+def test_chains_of_large_arrays():
+    """Results that are written around the cache."""
+    x = np.resize(np.linspace(-3, 3, 1009, dtype="float32"), (3, 3_000_001))
+    f = Recorded(lambda x: ops.sum(ops.stack([x * 2 + 1, ops.relu(x * 2 + 1)]), axis=-1) + (ops.tanh(x) * x)[:, 5])
+    expected = f(ops.convert_to_tensor(x)).numpy()
+    np.testing.assert_array_equal(f(ops.convert_to_tensor(x)).numpy(), expected)
+
+
 def test_values_are_computed_in_place(monkeypatch):
     def f(x):
         y = ops.exp(x)
@@ -196,16 +243,18 @@ def test_values_are_computed_in_place(monkeypatch):
         return ops.sum(ops.where(y > 0.5, y, -y), axis=1)
 
     x = images(64, 64)
+    monkeypatch.setenv("KCORE_PASSES", "-chains")
     with_pass = program_of(f, x)
-    monkeypatch.setenv("KCORE_PASSES", "-in_place")
+    monkeypatch.setenv("KCORE_PASSES", "-chains,-in_place")
     without = program_of(f, x)
     assert with_pass.arena_bytes < 0.75 * without.arena_bytes and with_pass.value_bytes == without.value_bytes
     assert "in place" in str(with_pass) and "in place" not in str(without)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int32"])
-def test_elementwise_kernels_may_write_where_they_read(dtype):
+def test_elementwise_kernels_may_write_where_they_read(dtype, monkeypatch):
     """Every op that may: with another input that repeats, sizes with a rest."""
+    monkeypatch.setenv("KCORE_PASSES", "-chains")
     floating = dtype != "int32"
     unary = ["negative", "absolute", "sign", "square", "relu"]
     if floating:
@@ -242,7 +291,7 @@ def test_programs_say_what_they_do():
 
 def test_a_pass_that_there_is_not(monkeypatch):
     monkeypatch.setenv("KCORE_PASSES", "-epilogues")
-    with pytest.raises(ValueError, match=r"expected some of -batch_norm, -epilogue, .*received '-epilogues'"):
+    with pytest.raises(ValueError, match=r"expected some of -batch_norm, -epilogue, -chains, .*received '-epilogues'"):
         program_of(lambda x: x + x, images(3))
 
 

@@ -1,5 +1,7 @@
 // Elementwise ops: one template for all unary ops, one for all binary ops, and select, cast, clip.
-#include "kernels/elementwise/elementwise.h"
+#include "ops/elementwise.h"
+
+#include <unordered_map>
 
 #include "base/parallel.h"
 #include "ops/broadcast.h"
@@ -22,6 +24,16 @@ constexpr std::int64_t kStreamGrain = 1 << 16;  // elements of a block of work w
 template <class Function>
 Function of(const Function (&table)[kDTypeCount], DType dtype) {
   return table[static_cast<int>(dtype)];
+}
+
+kernels::SelectFunction select_of(DType dtype) {
+  const auto& table = kernels::elementwise();
+  switch (size_of(dtype)) {
+    case 1: return table.select1;
+    case 2: return table.select2;
+    case 4: return table.select4;
+    default: return table.select8;
+  }
 }
 
 void infer_unary(Infer& c, bool supported, bool predicate) {
@@ -133,6 +145,7 @@ struct Parameters {
   explicit Parameters(const Op& op) {
     if constexpr (requires { op.alpha; }) p[0] = op.alpha;
     if constexpr (requires { op.negative_slope; }) p[0] = op.negative_slope;
+    if constexpr (requires { op.low; }) p[0] = op.low, p[1] = op.high;
   }
 };
 
@@ -160,10 +173,7 @@ void infer(const clip& op, Infer& c) {
   c.require(op.low <= op.high, "expected low <= high, received low=", op.low, " and high=", op.high);
   infer_unary(c, of(kernels::elementwise().clip, c.dtype(0)), false);
 }
-void run(const clip& op, Run& c) {
-  const double p[2] = {op.low, op.high};
-  run_unary(c, of(kernels::elementwise().clip, c.dtype(0)), p);
-}
+void run(const clip& op, Run& c) { run_unary(c, of(kernels::elementwise().clip, c.dtype(0)), Parameters(op).p); }
 
 void infer(const gelu&, Infer& c) { infer_unary(c, is_floating(c.dtype(0)), false); }
 void run(const gelu& op, Run& c) { run_unary(c, of(kernels::elementwise().gelu[op.approximate], c.dtype(0)), kNone); }
@@ -184,12 +194,8 @@ void infer(const where&, Infer& c) {
   c.out(c.dtype(1), c.broadcast(c.shape(0), c.broadcast(c.shape(1), c.shape(2))));
 }
 void run(const where&, Run& c) {
-  const auto& table = kernels::elementwise();
   const std::int64_t size = size_of(c.dtype(1));
-  const kernels::SelectFunction function = size == 1   ? table.select1
-                                           : size == 2 ? table.select2
-                                           : size == 4 ? table.select4
-                                                       : table.select8;
+  const kernels::SelectFunction function = select_of(c.dtype(1));
   const BroadcastPlan<3> plan(c.out(0).shape, {&c.shape(0), &c.shape(1), &c.shape(2)});
   const int last = plan.rank - 1;
   run_broadcast<3>(c, plan, {1, size, size}, [&](const char* const* in, char* to, std::int64_t n) {
@@ -199,4 +205,36 @@ void run(const where&, Run& c) {
 }
 
 }  // namespace ops
+
+ElementwiseKernel elementwise_kernel(const OpDef& def, const void* attrs, DType dtype) {
+  using Find = void (*)(const void* attrs, DType dtype, ElementwiseKernel& kernel);
+  static const std::unordered_map<std::string, Find> finds = {
+#define KCORE_FIND(kind, name, entry)                                          \
+  {                                                                            \
+    #name, [](const void* attrs, DType dtype, ElementwiseKernel& kernel) {     \
+      [[maybe_unused]] const auto& table = kernels::elementwise();             \
+      [[maybe_unused]] const auto& op = *static_cast<const ops::name*>(attrs); \
+      const Parameters parameters(op);                                         \
+      kernel.kind = entry;                                                     \
+      std::copy_n(parameters.p, 2, kernel.p);                                  \
+    }                                                                          \
+  }                                                                            \
+  ,
+#define KCORE_UNARY(name, dtypes, expression) KCORE_FIND(unary, name, of(table.name, dtype))
+#define KCORE_BINARY(name, dtypes, expression) KCORE_FIND(binary, name, of(table.name, dtype))
+#include "kernels/elementwise/binary.inc"
+#include "kernels/elementwise/unary.inc"
+#undef KCORE_UNARY
+#undef KCORE_BINARY
+      KCORE_FIND(unary, clip, of(table.clip, dtype)) KCORE_FIND(unary, gelu, of(table.gelu[op.approximate], dtype))
+          KCORE_FIND(binary, gelu_grad, of(table.gelu_grad[op.approximate], dtype))
+              KCORE_FIND(unary, cast, table.cast[static_cast<int>(dtype)][static_cast<int>(op.dtype)])
+                  KCORE_FIND(select, where, select_of(dtype))
+#undef KCORE_FIND
+  };
+  ElementwiseKernel kernel;
+  finds.at(def.name)(attrs, dtype, kernel);
+  return kernel;
+}
+
 }  // namespace kcore

@@ -1,4 +1,4 @@
-// Rewrites of a program before it runs: recorded or loaded, a program is as it was written; passes make of it what a
+// Rewrites of a program before it runs: recorded, a program is as it was written; passes make of it what a
 // person would have written by hand. A pass leaves calls that it does not know alone.
 #pragma once
 
@@ -27,6 +27,8 @@ void fuse_epilogues(Program& program);
 // Batch normalization with moments that do not change goes into the kernel and bias of the convolution or product
 // before it (passes_batch_norm.cc). Kernels are rounded once more: a sum of K products has the error bound of K + 4.
 void fold_batch_norms(Program& program);
+// Elementwise calls that follow each other become one, computed in tiles (passes_chains.cc). Bit for bit.
+void fuse_chains(Program& program);
 
 // For each value, whether it is the same until somebody else writes a variable: it depends on constants and on
 // variables that the program does not write.

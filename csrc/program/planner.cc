@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 
+#include "ops/chain.h"
 #include "program/passes.h"
 
 namespace kcore {
@@ -45,6 +46,15 @@ std::size_t pack(std::vector<Life>& lives) {
   return end;
 }
 
+// Whether a chain reads something in `root` after it has begun to write the output.
+bool is_read_later(const Call& call, const std::vector<int>& roots, int root, int output) {
+  if (call.def != &chain_def()) return false;
+  const auto& chain = *static_cast<const ChainAttrs*>(call.attrs.get());
+  for (std::size_t k = 0; k < call.inputs.size(); ++k)
+    if (roots[call.inputs[k]] == root && !may_share(chain, static_cast<int>(k), output)) return true;
+  return false;
+}
+
 // Lets a call write its output where an input lies that nobody reads afterwards: `roots` are those of views before, and
 // of values in one place after.
 void share_in_place(const Program& program, std::vector<int>& roots) {
@@ -69,14 +79,19 @@ void share_in_place(const Program& program, std::vector<int>& roots) {
   std::iota(place.begin(), place.end(), 0);
   for (std::size_t i = 0; i < program.calls.size(); ++i) {
     const Call& call = program.calls[i];
-    if (!call.def->is_elementwise) continue;
-    const int y = call.outputs[0];
-    for (int x : call.inputs) {
-      if (x < 0 || !computed[roots[x]] || last[roots[x]] != static_cast<int>(i) ||
-          program.values[x] != program.values[y])
-        continue;
-      place[roots[y]] = place[roots[x]];
-      break;
+    if (call.def != &chain_def() && !call.def->is_elementwise) continue;
+    std::vector<int> taken;  // roots that an output of the call lies in
+    for (std::size_t o = 0; o < call.outputs.size(); ++o) {
+      const int y = call.outputs[o];
+      for (int x : call.inputs) {
+        if (x < 0 || !computed[roots[x]] || last[roots[x]] != static_cast<int>(i) ||
+            program.values[x] != program.values[y] || std::count(taken.begin(), taken.end(), roots[x]) ||
+            is_read_later(call, roots, roots[x], static_cast<int>(o)))
+          continue;
+        place[roots[y]] = place[roots[x]];
+        taken.push_back(roots[x]);
+        break;
+      }
     }
   }
   for (int& root : roots) root = place[root];

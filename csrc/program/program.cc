@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/check.h"
+#include "ops/chain.h"
 #include "program/control.h"
 #include "program/planner.h"
 
@@ -62,6 +63,28 @@ std::string bodies_of(const Call& call) {
     }
   }
   return text;
+}
+
+// What a chain does: "  [t0 = multiply(%3, %4); %5 = add(t0, %2)]".
+std::string steps_of(const Call& call) {
+  if (call.def != &chain_def()) return "";
+  const auto& chain = *static_cast<const ChainAttrs*>(call.attrs.get());
+  const auto result = [&](std::size_t step) {
+    const int output = chain.steps[step].output;
+    return output < 0 ? concat("t", step) : concat("%", call.outputs[static_cast<std::size_t>(output)]);
+  };
+  std::string text;
+  for (std::size_t s = 0; s < chain.steps.size(); ++s) {
+    const ChainStep& step = chain.steps[s];
+    text += concat(s ? "; " : "  [", result(s), " = ", step.def->name, "(");
+    for (std::size_t k = 0; k < step.inputs.size(); ++k) {
+      const auto input = static_cast<std::size_t>(step.inputs[k]);
+      text += concat(k ? ", " : "",
+                     input < ChainStep::kResult ? concat("%", call.inputs[input]) : result(input - ChainStep::kResult));
+    }
+    text += ")" + attributes({step.def, step.attrs, {}, {}, {}});
+  }
+  return text + "]";
 }
 
 // What a call reads and writes, and whether it writes where it reads.
@@ -127,8 +150,8 @@ std::string to_string(const Program& program, const Plan* plan) {
   for (const Call& call : program.calls) {
     for (std::size_t i = 0; i < call.outputs.size(); ++i)
       text += concat(i ? ", " : "", "%", call.outputs[i], " ", describe(program.values[call.outputs[i]]));
-    text += concat(" = ", call.def->name, "(", list(call.inputs), ")", attributes(call), traffic(program, call, plan),
-                   "\n", bodies_of(call));
+    text += concat(" = ", call.def->name, "(", list(call.inputs), ")", attributes(call), steps_of(call),
+                   traffic(program, call, plan), "\n", bodies_of(call));
   }
   for (const Program::Variable& variable : program.variables)
     if (variable.after >= 0) text += concat(variable.cell->name(), " = %", variable.after, "\n");
