@@ -93,6 +93,10 @@ def test_names_of_inputs_outputs_and_weights(tmp_path):
     assert [name for name, _, _ in program.inputs] == ["a", "b"]
     assert len({name for name, _, _ in program.outputs}) == 2
     assert set(program.variables) == {v.path for v in model.variables}
+    x = layers.Input((6,), name="image")
+    kcore.Sequential([x, layers.Dense(3, name="scores")]).export(tmp_path / "m.kcore")
+    program = kcore.export.load(tmp_path / "m.kcore")
+    assert (program.inputs[0][0], program.outputs[0][0]) == ("image", "scores")
 
 
 def test_fixed_batch_and_stateful_layers(tmp_path):

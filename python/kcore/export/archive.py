@@ -130,7 +130,7 @@ def export_model(
     archive = ExportArchive()
     names = {}
     for kind in ("input_names", "output_names"):
-        found = getattr(model, kind, None)
+        found = getattr(getattr(model, "_functional", None) or model, kind, None)
         if found and (kind != "input_names" or len(found) == len(tree.flatten(input_signature))):
             names[kind] = found
     archive.track_and_add_endpoint("serve", model, input_signature, **names)
