@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 import kcore
 from kcore import _core, layers
-from kcore.models.trainer.data import ArrayData
+from kcore.models.trainer.data import ArrayData, arrays
 
 RNG = np.random.default_rng(0)
 DTYPES = {
@@ -74,6 +79,99 @@ def test_large_batches_are_shared_out(threads):
     finally:
         _core.set_num_threads(before)
     np.testing.assert_array_equal(np.concatenate(got), x[order].astype("float32"))
+
+
+def large(batches=6):
+    x = RNG.normal(size=(40 * batches, 80, 50))
+    order = RNG.permutation(len(x))
+    return x, order, _core.Batches([x, x[:, 0, 0]], True, 40, np.arange(0, len(x), 40), order, True)
+
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+
+linux = pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="the system does not tell about threads")
+
+
+@linux
+def test_batches_gathered_ahead_are_the_same():
+    x, order, batches = large()
+    before = threads()
+    for i, (a, b) in enumerate(batches):
+        rows = order[40 * i : 40 * i + 40]
+        np.testing.assert_array_equal(a.numpy(), x[rows].astype("float32"))
+        np.testing.assert_array_equal(b.numpy(), x[rows, 0, 0].astype("float32"))
+    assert i == 5 and threads() == before
+
+
+@linux
+@pytest.mark.parametrize("taken", [0, 1, 3])
+def test_dropped_batches_leave_no_thread(taken):
+    before = threads()
+    *_, batches = large()
+    for _ in range(taken):
+        next(batches)
+    del batches
+    assert threads() == before
+
+
+def test_a_forked_child_goes_on_with_the_batches():
+    x, order, batches = large()
+    next(batches)
+    child = os.fork()
+    if child == 0:
+        got = [a.numpy() for a, _ in batches]
+        same = np.array_equal(np.concatenate(got), x[order[40:]].astype("float32"))
+        del batches
+        os._exit(0 if same else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(list(batches)) == 5
+
+
+@linux
+def test_fit_gathers_ahead_where_a_cpu_is_idle(monkeypatch):
+    x, y = RNG.normal(size=(60, 30000)), RNG.integers(0, 2, 60)
+    made = []
+
+    def spy(*arguments):
+        made.append(arguments[-1])
+        return _core.Batches(*arguments)
+
+    monkeypatch.setattr(arrays, "Batches", spy)
+    weights = []
+    for spare in (True, False):
+        monkeypatch.setattr(arrays, "has_spare_cpu", lambda spare=spare: spare)
+        kcore.utils.set_random_seed(1)
+        model = kcore.Sequential([kcore.Input((30000,)), layers.Dense(2, activation="softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        model.fit(x, y, batch_size=16, epochs=2, verbose=0)
+        weights.append(model.get_weights())
+    assert made == [True, True, False, False]
+    np.testing.assert_array_equal(weights[0][0], weights[1][0])
+
+    class Interrupt(kcore.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    before = threads()
+    monkeypatch.setattr(arrays, "has_spare_cpu", lambda: True)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, batch_size=16, verbose=0, callbacks=[Interrupt()])
+    gc.collect()
+    assert threads() == before
+
+
+def test_leaving_in_the_midst_of_batches_is_clean():
+    code = """
+import numpy as np
+from kcore import _core
+x = np.zeros((400, 5000))
+batches = _core.Batches([x], True, 100, np.arange(0, 400, 100), None, True)
+next(batches)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_wrong_numbers_of_rows_are_errors():

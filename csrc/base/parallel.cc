@@ -43,13 +43,18 @@ double cgroup_cpus() {
   return quota > 0 && period > 0 ? quota / period : 1e9;
 }
 
-int default_threads() {
-  if (const char* text = std::getenv("OMP_NUM_THREADS"))
-    if (int n = std::atoi(text); n > 0) return n;
+// CPUs that this process may use.
+int usable_cpus() {
   int cpus = omp_get_num_procs();
   cpu_set_t set;
   if (sched_getaffinity(0, sizeof set, &set) == 0) cpus = CPU_COUNT(&set);
   return std::max(1, static_cast<int>(std::min<double>(cpus, std::ceil(cgroup_cpus()))));
+}
+
+int default_threads() {
+  if (const char* text = std::getenv("OMP_NUM_THREADS"))
+    if (int n = std::atoi(text); n > 0) return n;
+  return usable_cpus();
 }
 
 std::atomic<int>& thread_count() {
@@ -95,6 +100,11 @@ ThreadLimit::~ThreadLimit() { thread_limit = before_; }
 int num_threads() {
   const int count = forked ? 1 : thread_count().load();
   return thread_limit > 0 ? std::min(count, thread_limit) : count;
+}
+
+bool has_spare_cpu() {
+  static const int cpus = usable_cpus();
+  return num_threads() < cpus;
 }
 
 void set_num_threads(int count) {

@@ -11,7 +11,8 @@ namespace kcore {
 int num_threads();
 // 1 or more; throws Error otherwise. For the whole process.
 void set_num_threads(int count);
-
+// Whether this process may use more CPUs than that.
+bool has_spare_cpu();
 // While it lives, what the calling thread starts uses at most that many threads; 0 sets no limit.
 class ThreadLimit {
  public:

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/parallel.h"
 #include "python/array.h"
 
 namespace kcore::python {
@@ -32,7 +33,13 @@ std::pair<DType, Conversion> conversion_of(const py::dtype& dtype, bool narrow) 
 }
 
 struct PyBatches {
-  py::list arrays;  // keeps their memory alive
+  PyBatches(py::list arrays, std::vector<RowSource> sources, std::int64_t rows, std::int64_t batch,
+            std::vector<std::int64_t> starts, std::vector<std::int64_t> order, bool ahead, std::int64_t bytes)
+      : arrays(std::move(arrays)),
+        batches(std::move(sources), rows, batch, std::move(starts), std::move(order), ahead),
+        bytes(bytes) {}
+
+  py::list arrays;  // keeps their memory alive, for longer than what reads it
   Batches batches;
   std::int64_t bytes;  // of a batch
 };
@@ -42,7 +49,8 @@ std::vector<std::int64_t> numbers(const py::array_t<std::int64_t, py::array::c_s
 }
 
 std::unique_ptr<PyBatches> make(const py::list& arrays, bool narrow, std::int64_t batch,
-                                const py::array_t<std::int64_t, py::array::c_style>& starts, const py::object& order) {
+                                const py::array_t<std::int64_t, py::array::c_style>& starts, const py::object& order,
+                                bool ahead) {
   std::vector<RowSource> sources;
   std::int64_t rows = -1, bytes = 0;
   for (py::handle item : arrays) {
@@ -62,8 +70,8 @@ std::unique_ptr<PyBatches> make(const py::list& arrays, bool narrow, std::int64_
   }
   std::vector<std::int64_t> rows_in_order;
   if (!order.is_none()) rows_in_order = numbers(py::cast<py::array_t<std::int64_t, py::array::c_style>>(order));
-  return std::make_unique<PyBatches>(
-      PyBatches{arrays, Batches(std::move(sources), rows, batch, numbers(starts), std::move(rows_in_order)), bytes});
+  return std::make_unique<PyBatches>(arrays, std::move(sources), rows, batch, numbers(starts), std::move(rows_in_order),
+                                     ahead, bytes);
 }
 
 std::vector<Array> next(PyBatches& self) {
@@ -76,9 +84,10 @@ std::vector<Array> next(PyBatches& self) {
 }  // namespace
 
 void bind_batches(py::module_& m) {
+  m.def("has_spare_cpu", &has_spare_cpu, "Whether this process may use more CPUs than threads compute on.");
   py::class_<PyBatches>(m, "Batches", "An iterator over batches of rows of NumPy arrays: lists of Arrays.")
       .def(py::init(&make), py::arg("arrays"), py::arg("narrow"), py::arg("batch"), py::arg("starts"),
-           py::arg("order") = py::none(),
+           py::arg("order") = py::none(), py::arg("ahead") = false,
            "Batches of `batch` rows from each of `starts` on; these number the rows of `order`, if given. narrow: "
            "float64 "
            "becomes float32.")

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from kcore import tree
-from kcore._core import Batches
+from kcore._core import Batches, has_spare_cpu
 from kcore.autograd import Tensor
 from kcore.autograd.config import floatx
 from kcore.autograd.dtype import DTYPES, holds_numbers, numpy_dtype, standardize_dtype
 from kcore.autograd.recorder import Arguments, kind_of
 from kcore.models.trainer.data.batch import as_array, class_weights_to_sample_weights, describe, is_array
+
+# Bytes of a batch from which on a thread gathers the next one while a step runs, if a CPU is idle then.
+_WORTH_A_THREAD = 1 << 20
 
 
 def can_read(x: Any) -> bool:
@@ -58,6 +61,7 @@ class ArrayData:
         self._nested = any(map(tree.is_nested, self._parts))
         self._given = [leaf is not None for leaf in leaves]
         self._arrays = [_rows(leaf) for leaf in leaves if leaf is not None]
+        self._bytes = sum(x[: self.batch_size].nbytes for x in self._arrays)
         self._starts = np.arange(0, self.samples, self.batch_size)
         self._kinds: dict[int, Any] = {}
 
@@ -79,7 +83,8 @@ class ArrayData:
             starts = starts[np.random.permutation(len(starts))]
         elif self._shuffle:
             order = np.random.permutation(self.samples)
-        return map(self._batch, Batches(self._arrays, floatx() == "float32", self.batch_size, starts, order))
+        ahead = self._bytes >= _WORTH_A_THREAD and self.num_batches > 1 and has_spare_cpu()
+        return map(self._batch, Batches(self._arrays, floatx() == "float32", self.batch_size, starts, order, ahead))
 
     def _batch(self, arrays: list) -> Arguments:
         tensors = iter(arrays)
