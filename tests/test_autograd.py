@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import kcore
-from kcore import GradientTape, Variable, ops
+from kcore import GradientTape, Variable, _core, ops
 from kcore.autograd import apply, convert_to_tensor
 
 
@@ -167,3 +167,26 @@ def test_memory_of_a_tape_is_freed():
     for _ in range(20):
         step()
     assert _core.memory_stats()["in_use"] <= before
+
+
+def test_memory_is_given_back_on_the_way_backwards():
+    seen = []
+
+    @kcore.custom_gradient
+    def first(x):
+        return x * 1.0, lambda upstream: seen.append(_core.memory_stats()["in_use"]) or upstream
+
+    x = ops.zeros((1 << 18,))  # a megabyte
+    for persistent in (False, True):
+        with kcore.GradientTape(persistent=persistent) as tape:
+            tape.watch(x)
+            y = first(x)
+            for _ in range(20):
+                y = ops.tanh(y)
+            forward = _core.memory_stats()["in_use"]
+        middle = y
+        assert tape.gradient(y, [x, middle])[1] is not None
+        seen.append(forward)
+    once, forward, again, forward_again = seen
+    assert once < forward - (15 << 20)  # what is saved for the gradient went, and no gradient stayed
+    assert again < forward_again + (4 << 20)  # a persistent tape keeps what it saved

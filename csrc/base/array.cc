@@ -27,15 +27,31 @@ std::size_t size_class(std::size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
+// Buffers from here on are mapped, each for itself: malloc would keep what is freed between others.
+constexpr std::size_t kMapped = 2 * kHugePage;
+
 // Large buffers ask for huge pages: with 4 KB pages a core read 18 GB/s where it reads 33 with pages of 2 MB, and a
 // first touch cost twice as much.
 void* fresh(std::size_t bytes) {
-  constexpr std::size_t kHugePage = std::size_t{2} << 20;
-  if (bytes < 2 * kHugePage) return std::aligned_alloc(kAlignment, bytes);
-  void* data = nullptr;
-  if (posix_memalign(&data, kHugePage, bytes) != 0) return nullptr;
+  if (bytes < kMapped) return std::aligned_alloc(kAlignment, bytes);
+  void* mapped =
+      mmap(nullptr, bytes + kHugePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  char* const begin = static_cast<char*>(mapped);
+  char* const data = begin + (kHugePage - reinterpret_cast<std::uintptr_t>(begin) % kHugePage) % kHugePage;
+  if (data > begin) munmap(begin, static_cast<std::size_t>(data - begin));
+  char* const end = data + bytes;
+  munmap(end, static_cast<std::size_t>(begin + bytes + kHugePage - end));
   madvise(data, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);  // a wish: where it is not granted, small pages
   return data;
+}
+
+void drop(void* data, std::size_t bytes) {
+  if (bytes < kMapped)
+    std::free(data);
+  else
+    munmap(data, bytes);
 }
 
 // Bytes that this process may use at most: the machine's memory, or the container's share of it.
@@ -111,7 +127,7 @@ class Allocator {
     auto oldest = free_.end();
     for (auto it = free_.begin(); it != free_.end(); ++it)
       if (!it->second.buffers.empty() && (oldest == free_.end() || it->second.used < oldest->second.used)) oldest = it;
-    std::free(oldest->second.buffers.back());
+    drop(oldest->second.buffers.back(), oldest->first);
     oldest->second.buffers.pop_back();
     stats_.cached -= oldest->first;
   }

@@ -19,6 +19,8 @@ RecordingError = _core.RecordingError
 _forgotten: deque[tuple[int, str]] = deque([(0, "")], maxlen=16)
 # Kinds of arguments that a function keeps programs for; the one that was not used for the longest goes first.
 _KEPT = 64
+# Bytes of working memory from which on a program is worth the page faults of those who share the allocator.
+_LARGE = 1 << 26
 
 
 def forget_recordings(reason: str) -> None:
@@ -202,6 +204,8 @@ class Recorded:
         finally:
             _now.guards = None
         program = recorder.finish(outputs, self._arenas)
+        if program.arena_bytes > _LARGE:  # what the ops took one by one, later runs do not take
+            _core.release_cached_memory()
         if not made and self._version == _forgotten[-1][0]:
             self._log(f"recorded {program.summary()}: {self._why(key, args)}")
             if len(self._steps) >= _KEPT:

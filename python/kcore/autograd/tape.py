@@ -117,9 +117,13 @@ class GradientTape:
         for y, seed in zip(targets, seeds):
             _accumulate(grads, gradient_key(_as_value(y)), _seed_gradient(_as_value(y), seed))
         nodes = self._nodes
-        if not self._persistent:
+        if self._persistent:
+            nodes = list(nodes)
+        else:
             self._nodes = None
-        _walk_back(nodes, grads)
+        wanted: set[int] = set()
+        _map_nested(sources, lambda s: wanted.add(gradient_key(s)))
+        _walk_back(nodes, grads, wanted)
         return _map_nested(sources, lambda s: _lookup(grads, s, unconnected_gradients))
 
     def jacobian(self, target: Tensor, source: Any) -> Tensor:
@@ -166,10 +170,15 @@ def _accumulate(grads: dict[int, Tensor], key: int, value: Tensor) -> None:
     grads[key] = value if have is None else apply("add", (have, value))
 
 
-def _walk_back(nodes: list[Node], grads: dict[int, Tensor]) -> None:
-    """Adds to `grads` what flows from the outputs of the nodes to their inputs, last node first."""
-    for node in reversed(nodes):
-        dys = [grads.get(id(y)) for y in node.outputs]
+def _walk_back(nodes: list[Node], grads: dict[int, Tensor], wanted: set[int]) -> None:
+    """Adds to `grads` what flows from the outputs of the nodes to their inputs, last node first.
+
+    Takes each node off the list, and gradients that are not `wanted` out of `grads`, so that their memory serves others.
+    """
+    while nodes:
+        node = nodes.pop()
+        keys = [id(y) for y in node.outputs]
+        dys = [grads.get(key) if key in wanted else grads.pop(key, None) for key in keys]
         if all(dy is None for dy in dys):
             continue
         for x, need, dx in zip(node.inputs, node.needs, vjp_rule(node.op)(node, *dys), strict=True):
