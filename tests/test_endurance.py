@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import itertools
 import os
 import threading
 import weakref
@@ -50,7 +51,7 @@ def small(units=8):
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not tell how much memory is used")
 def test_predicting_does_not_take_memory():
-    # 20,000 calls of each kind take four seconds; a leak of one small object in each would be a megabyte.
+    # Twice 10,000 calls of each kind, in four seconds; a leak of one small object in each would be half a megabyte.
     model, x = small(), RNG.normal(size=(7, 4)).astype("float32")
 
     def predict(calls):
@@ -60,12 +61,14 @@ def test_predicting_does_not_take_memory():
             model(x[:2])
 
     predict(1000)
-    before = Memory()
-    predict(20_000)
-    after = Memory()
-    assert after.arrays - before.arrays < 1 << 20
-    assert after.objects - before.objects < 100
-    assert after.resident - before.resident < 1 << 20
+    seen = [Memory()]
+    for _ in range(2):
+        predict(10_000)
+        seen.append(Memory())
+    assert seen[-1].arrays - seen[0].arrays < 1 << 20
+    assert seen[-1].objects - seen[0].objects < 100
+    # The least of both: memory that tests before this one have given back may be taken again.
+    assert min(b.resident - a.resident for a, b in itertools.pairwise(seen)) < 1 << 19
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not tell how much memory is used")
