@@ -57,7 +57,7 @@ class NativeContext {
  private:
   struct Parts;
   void compute(const void* const* inputs, void* const* outputs);
-  void commit(const void* const* inputs, void* const* outputs) noexcept;
+  void assign(std::size_t index, const void* value);
   std::size_t index_of(const std::string& name) const;
 
   std::shared_ptr<const NativeProgram> program_;

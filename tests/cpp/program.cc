@@ -36,7 +36,7 @@ void add_call(Program& program, const char* name, const Op& op, std::vector<int>
 const std::shared_ptr<Cell> weights = std::make_shared<Cell>("w", floats({3, 2}, -2));
 const std::shared_ptr<Cell> total = std::make_shared<Cell>("total", floats({}, 5));
 
-// total += sum(x w + 1); gives x w + 1, flattened, and the total before.
+// total += sum(x v + 1), v = w + 1, which depends on a weight alone; gives x v + 1, flattened, and the total before.
 std::shared_ptr<const Program> make_program(std::int64_t batch) {
   auto p = std::make_shared<Program>();
   const TensorSpec x{DType::float32, {batch, 3}}, one{DType::float32, {}};
@@ -44,13 +44,14 @@ std::shared_ptr<const Program> make_program(std::int64_t batch) {
   p->inputs = {0};
   p->variables = {{weights, 1, -1}, {total, 2, -1}};
   p->constants = {{3, floats({}, 1)}};
-  add_call(*p, "matmul", ops::matmul{}, {0, 1});                     // 4
-  add_call(*p, "add", ops::add{}, {4, 3});                           // 5
-  add_call(*p, "reshape", ops::reshape{.shape = {2 * batch}}, {5});  // 6
-  add_call(*p, "sum", ops::sum{}, {6});                              // 7
-  add_call(*p, "add", ops::add{}, {2, 7});                           // 8
-  p->outputs = {6, 2};
-  p->variables[1].after = 8;
+  add_call(*p, "add", ops::add{}, {1, 3});                           // 4
+  add_call(*p, "matmul", ops::matmul{}, {0, 4});                     // 5
+  add_call(*p, "add", ops::add{}, {5, 3});                           // 6
+  add_call(*p, "reshape", ops::reshape{.shape = {2 * batch}}, {6});  // 7
+  add_call(*p, "sum", ops::sum{}, {7});                              // 8
+  add_call(*p, "add", ops::add{}, {2, 8});                           // 9
+  p->outputs = {7, 2};
+  p->variables[1].after = 9;
   return p;
 }
 
@@ -62,9 +63,9 @@ std::string make_file(const std::vector<std::int64_t>& batches) {
   program.inputs = {"x"};
   program.outputs = {"y", "before"};
   program.test.inputs = {floats({2, 3}, 0)};
-  // rows (0 1 2) and (3 4 5) times ((-2 -1) (0 1) (2 3)), plus 1
+  // rows (0 1 2) and (3 4 5) times ((-1 0) (1 2) (3 4)), plus 1
   const Array y = Array::empty({DType::float32, {4}});
-  const float expected[] = {5, 8, 5, 17};
+  const float expected[] = {8, 11, 17, 29};
   std::memcpy(y.data(), expected, sizeof expected);
   program.test.outputs = {y, floats({}, 5)};
   program.test.batch = batches[0];
@@ -89,23 +90,23 @@ void test_run() {
   std::vector<float> x{1, 1, 1}, y(2), before(1);
   const void* inputs[] = {x.data()};
   void* outputs[] = {y.data(), before.data()};
-  for (float expected : {5.0f, 10.0f, 15.0f}) {  // 1 and 3, plus 1 each: 5 more each time... from (0, 3) + 1
+  for (float expected : {5.0f, 16.0f, 27.0f}) {
     CHECK(context.run(inputs, outputs));
-    CHECK(y[0] == 1 && y[1] == 4 && before[0] == expected);
+    CHECK(y[0] == 4 && y[1] == 7 && before[0] == expected);
   }
   CHECK(other.run(inputs, outputs) && before[0] == 5);  // state of its own
   context.reset();
   CHECK(context.run(inputs, outputs) && before[0] == 5);
-  CHECK(*static_cast<const float*>(context.variable("total").data) == 10);
+  CHECK(*static_cast<const float*>(context.variable("total").data) == 16);
 
   context.save("program_test.safetensors");
   other.load("program_test.safetensors");
   std::remove("program_test.safetensors");
-  CHECK(other.run(inputs, outputs) && before[0] == 10);
+  CHECK(other.run(inputs, outputs) && before[0] == 16);
   const std::vector<float> w(6, 1);
   other.set_variable("w", w.data());
-  CHECK(other.run(inputs, outputs) && y[0] == 4);
-  CHECK(context.run(inputs, outputs) && y[0] == 1);
+  CHECK(other.run(inputs, outputs) && y[0] == 7);
+  CHECK(context.run(inputs, outputs) && y[0] == 4);
   CHECK_THROWS(context.variable("v"), "no variable named v");
 }
 
@@ -131,7 +132,7 @@ void test_errors() {
   CHECK_THROWS(parse(file.substr(0, file.size() - 1)), "truncated");
   CHECK_THROWS(parse(file + "x"), "bytes of data");
   CHECK_THROWS(parse(with("matmul", "matmuk")), "no op is named");
-  CHECK_THROWS(parse(with("\\\"value\\\":6", "\\\"value\\\":9")), "number of an earlier value");
+  CHECK_THROWS(parse(with("\\\"inputs\\\":[0,4]", "\\\"inputs\\\":[0,8]")), "number of an earlier value");
   CHECK_THROWS(parse(with("transpose_a", "transpose_x")), "does not have one of the attributes");
   CHECK_THROWS(parse(with("\\\"total\\\"", "\\\"totam\\\"")), "expected a tensor");
   CHECK_THROWS(parse(with("\\\"shape\\\":[2,3]", "\\\"shape\\\":[2,4]")), "[matmul]");
