@@ -19,8 +19,10 @@ if(KCORE_AMX_MODEL)
   add_compile_definitions(KCORE_AMX_MODEL)
 endif()
 
+option(KCORE_VECTOR_KERNELS "Kernels for AVX2, AVX-512 and AMX beside the baseline's, chosen at run time (x86-64)" ON)
 set(KCORE_ISAS scalar)
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+if(KCORE_VECTOR_KERNELS AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  add_compile_definitions(KCORE_VECTOR_KERNELS)
   list(APPEND KCORE_ISAS avx2 avx512 avx512_bf16 amx)
 endif()
 

@@ -36,7 +36,7 @@ std::atomic<int>& current() {
   return value;
 }
 
-#if defined(__x86_64__) && !defined(KCORE_AMX_MODEL)
+#if defined(KCORE_VECTOR_KERNELS) && !defined(KCORE_AMX_MODEL)
 // Linux hands out the 8 KiB of tile registers on request, for all threads of the process.
 bool tiles_granted() {
 #if defined(__linux__) && defined(SYS_arch_prctl)
@@ -49,7 +49,7 @@ bool tiles_granted() {
 #endif
 
 Isa find_vector_isa() {
-#if defined(__x86_64__)
+#if defined(KCORE_VECTOR_KERNELS)
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
@@ -62,7 +62,7 @@ Isa find_vector_isa() {
 Isa find_isa() {
 #if defined(KCORE_AMX_MODEL)
   return Isa::amx;  // in software, on any machine
-#elif defined(__x86_64__)
+#elif defined(KCORE_VECTOR_KERNELS)
   const Isa isa = find_vector_isa();
   if (isa < Isa::avx512 || !__builtin_cpu_supports("avx512bf16")) return isa;
   const bool tiles = __builtin_cpu_supports("amx-tile") && __builtin_cpu_supports("amx-bf16") && tiles_granted();

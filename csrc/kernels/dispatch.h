@@ -14,7 +14,7 @@
 
 #include "base/isa.h"
 
-#if defined(__x86_64__)
+#if defined(KCORE_VECTOR_KERNELS)
 #define KCORE_VECTOR_TABLES(Struct, family) \
   namespace scalar {                        \
   extern const Struct family##_table;       \
