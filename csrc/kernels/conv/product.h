@@ -108,6 +108,8 @@ template <class X>
 constexpr ProductTiles<X> kProductTiles =
     product_tiles<X>(std::make_integer_sequence<int, kNarrowRows>(), std::make_integer_sequence<int, kWideRows>());
 
+// Short rows that are finished together: they are still in L1.
+constexpr std::int64_t kFinishedRows = 32;
 // Columns of P summed at a time: their part of a panel of B stays in L2 while the rows of the box pass.
 constexpr std::int64_t kSpan = 768;
 // A B of so many elements stays in the nearer caches as a whole: a few rows at a time meet all of it, and are written
@@ -212,11 +214,10 @@ void product(const Patches<X>& x, const Slab& slab, const X* packed_b, const Pos
   });
 
   const auto finish = [&](std::int64_t first, std::int64_t count) {
-    if (epilogue.empty() && !rounds) return;
-    for (std::int64_t r = first; r < first + count; ++r) {
-      if (!epilogue.empty()) finish_row(epilogue, sums[r], results[r] - y.data, n0, n1);
+    if (!epilogue.empty())
+      finish_rows(epilogue, sums + first, count, n0, n1, [&](std::int64_t r) { return results[first + r] - y.data; });
+    for (std::int64_t r = first; rounds && r < first + count; ++r)
       if constexpr (rounds) write_row(results[r] + n0, sums[r] + n0, n1 - n0, false);
-    }
   };
   if (k == 0) {  // a phase of an input gradient that no tap reaches
     for (i = 0; i < m; ++i) clear(sums[i] + n0, n1 - n0);
@@ -225,10 +226,14 @@ void product(const Patches<X>& x, const Slab& slab, const X* packed_b, const Pos
   if (few) {
     const Runs all{slab.taps, slab.run_taps, slab.runs, slab.run};
     const LaneTile<X>& tile = kLaneTiles<X>.of[n1 - 1];
-    for (std::int64_t row = 0; row < m; row += tile.rows) {
+    std::int64_t done = 0;
+    for (std::int64_t row = 0; row < m;) {
       const int count = static_cast<int>(m - row < tile.rows ? m - row : tile.rows);
       tile.multiply(all, rows + row, count, packed_b, sums + row);
-      finish(row, count);
+      row += count;
+      if (row - done < kFinishedRows && row < m) continue;
+      finish(done, row - done);
+      done = row;
     }
     return;
   }
@@ -256,16 +261,15 @@ void product(const Patches<X>& x, const Slab& slab, const X* packed_b, const Pos
     if (buffered) {
       for_panels(n1 - n0, [&](std::int64_t row, std::int64_t count) {
         alignas(64) T block[kNarrowRows][kRowColumns];
-        T* c[kNarrowRows];
+        T *c[kNarrowRows], *from_0[kNarrowRows];
         for (std::int64_t r = 0; r < count; ++r) c[r] = block[r];
         for (std::int64_t j = n0; j < n1; j += kRowColumns) {
           const std::int64_t end = n1 - j < kRowColumns ? n1 : j + kRowColumns;
           for (std::int64_t n = j; n < end; n += W) multiply(row, count, n, c, n - j);
-          for (std::int64_t r = 0; r < count; ++r) {
-            Y* const at = results[row + r];
-            if (!epilogue.empty()) finish_row(epilogue, c[r] - j, at - y.data, j, end);
-            write_row(at + j, c[r], end - j, stream);
-          }
+          for (std::int64_t r = 0; r < count; ++r) from_0[r] = c[r] - j;
+          if (!epilogue.empty())
+            finish_rows(epilogue, from_0, count, j, end, [&](std::int64_t r) { return results[row + r] - y.data; });
+          for (std::int64_t r = 0; r < count; ++r) write_row(results[row + r] + j, c[r], end - j, stream);
         }
       });
     } else if (by_rows) {

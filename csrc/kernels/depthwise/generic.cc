@@ -93,10 +93,12 @@ void product(const Patches<T>& x, const Slab& slab, const Spread& spread, const 
       const std::int64_t w = i * box.count[3] / parts, count = (i + 1) * box.count[3] / parts - w;
       const Sum<T> sum{
           from + w * slab.position_stride[2], slab.position_stride[2], packed, width, slab.taps, slab.runs};
-      T* at = row + w * y.steps[2];
+      T* const at = row + w * y.steps[2];
       kSumTaps<T>[count - 1](sum, at, y.steps[2], n);
       if (epilogue.empty()) continue;
-      for (std::int64_t q = 0; q < count; ++q, at += y.steps[2]) finish_row(epilogue, at, at - y.data, 0, n);
+      T* rows[kPositions];
+      for (std::int64_t q = 0; q < count; ++q) rows[q] = at + q * y.steps[2];
+      finish_rows(epilogue, rows, count, 0, n, [&](std::int64_t q) { return rows[q] - y.data; });
     }
   });
 }

@@ -53,6 +53,10 @@ void gemm_block(const PackA& pack_a, const PackB& pack_b, const RowsOfC& rows_of
     return packed_b + static_cast<std::size_t>(q) * Tile::b_bytes(Tile::kSpan);
   };
   const auto columns_of = [&](std::int64_t q) { return static_cast<int>(n - q * W < W ? n - q * W : W); };
+  // Columns [n0, n1) of rows of C from i on, which are at `rows` for now.
+  const auto finish = [&](T* const* rows, std::int64_t i, std::int64_t count, std::int64_t n0, std::int64_t n1) {
+    if (!epilogue.empty()) finish_rows(epilogue, rows, count, n0, n1, [&](std::int64_t r) { return range.m0 + i + r; });
+  };
   const auto first_row = [&](std::int64_t panel) { return panel * m / panels_m; };
   for (std::int64_t k0 = range.k0; k0 < range.k1; k0 += Tile::kSpan) {
     const std::int64_t count = range.k1 - k0 < Tile::kSpan ? range.k1 - k0 : Tile::kSpan;
@@ -74,27 +78,24 @@ void gemm_block(const PackA& pack_a, const PackB& pack_b, const RowsOfC& rows_of
         for (std::int64_t j = 0; stream && j < n; j += kStreamColumns) {
           const std::int64_t n0 = range.n0 + j, columns = n - j < kStreamColumns ? n - j : kStreamColumns;
           T* to[R];
-          for (int r = 0; r < rows; ++r) to[r] = block + r * kStreamColumns;
+          for (int r = 0; r < rows; ++r) to[r] = block + r * kStreamColumns - n0;
           for (std::int64_t q = 0; q < columns; q += W)
             Tile::multiply(count, a, rows, panel_of_b((j + q) / W), static_cast<int>(columns - q < W ? columns - q : W),
-                           to, q, false);
-          for (int r = 0; r < rows; ++r) {
-            if (!epilogue.empty()) finish_row(epilogue, to[r] - n0, range.m0 + i + r, n0, n0 + columns);
-            stream_out(c[i + r] + n0, to[r], columns * static_cast<std::int64_t>(sizeof(T)), nullptr, 0);
-          }
+                           to, n0 + q, false);
+          finish(to, i, rows, n0, n0 + columns);
+          for (int r = 0; r < rows; ++r)
+            stream_out(c[i + r] + n0, to[r] + n0, columns * static_cast<std::int64_t>(sizeof(T)), nullptr, 0);
         }
         if (stream) continue;
         for (std::int64_t q = 0; q < panels_n; ++q)
           Tile::multiply(count, a, rows, panel_of_b(q), columns_of(q), c + i, range.n0 + q * W, k0 != range.k0);
-        if (k0 + count == range.k1 && !epilogue.empty())
-          for (int r = 0; r < rows; ++r) finish_row(epilogue, c[i + r], range.m0 + i + r, range.n0, range.n1);
+        if (k0 + count == range.k1) finish(c + i, i, rows, range.n0, range.n1);
       }
     }
   }
   Tile::end();
   if (stream) stream_end();
-  if (range.k0 >= range.k1 && !epilogue.empty())
-    for (std::int64_t i = 0; i < m; ++i) finish_row(epilogue, c[i], range.m0 + i, range.n0, range.n1);
+  if (range.k0 >= range.k1) finish(c, 0, m, range.n0, range.n1);
 }
 
 template <class T>

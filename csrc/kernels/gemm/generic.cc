@@ -16,7 +16,13 @@ void block(const Matrix<Stored>& a, const Matrix<Stored>& b, T* c, std::int64_t 
 
 template <class T>
 void finish(T* c, std::int64_t ldc, const GemmRange& range, const Epilogue<T>& epilogue) {
-  for (std::int64_t i = range.m0; i < range.m1; ++i) finish_row(epilogue, c + i * ldc, i, range.n0, range.n1);
+  constexpr std::int64_t kRows = 32;
+  for (std::int64_t i = range.m0; i < range.m1; i += kRows) {
+    const std::int64_t count = range.m1 - i < kRows ? range.m1 - i : kRows;
+    T* rows[kRows];
+    for (std::int64_t r = 0; r < count; ++r) rows[r] = c + (i + r) * ldc;
+    finish_rows(epilogue, rows, count, range.n0, range.n1, [i](std::int64_t r) { return i + r; });
+  }
 }
 
 template <class T>
