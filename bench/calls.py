@@ -45,7 +45,8 @@ class Call:
     def results(self) -> list[Tensor | None]:
         """What one call gives."""
         ys = self.run()
-        return [ys[i] for i in self.shown] if isinstance(ys, (tuple, list)) else [ys]
+        # Optional outputs are the last ones.
+        return [ys[i] for i in self.shown if i < len(ys)] if isinstance(ys, (tuple, list)) else [ys]
 
     def outputs(self) -> list[np.ndarray | None]:
         """What one call gives, as NumPy arrays; bfloat16 as float32."""

@@ -151,9 +151,14 @@ void infer(const batch_norm_train& op, Infer& c) {
   require_epsilon(c, op.epsilon);
   const Shape channels{channels_of(c, 0)};
   require_vectors(c, {1, 2}, channels);
+  if (c.has(3)) {
+    c.require_dtype(3, c.dtype(0));
+    c.require_shape(3, c.shape(0));
+  }
+  c.require(op.activation == "linear" || op.activation == "relu", "expected activation linear or relu, received \"",
+            op.activation, "\"");
   c.out(c.in(0));
-  c.out(parameter_dtype(c), channels);
-  c.out(parameter_dtype(c), channels);
+  for (int i = 0; i < (op.activation == "relu" ? 4 : 2); ++i) c.out(parameter_dtype(c), channels);
 }
 void run(const batch_norm_train& op, Run& c) {
   if (widens(c, c.shape(0).last())) return c.run_widened(op);
@@ -162,7 +167,7 @@ void run(const batch_norm_train& op, Run& c) {
     const auto& kernel = table<T>();
     const std::int64_t channels = c.shape(0).last(), m = c.shape(0).size() / channels;
     const Columns columns(m, channels);
-    const T* x = c.input<T>(0);
+    const T *x = c.input<T>(0), *residual = c.input<T>(3);
     T *y = c.output<T>(0), *variance = c.output<T>(2);
     const std::int64_t width = columns.width, partials = (columns.blocks + 1) * width;
     double* means = c.scratch<double>(2 * (partials + width));
@@ -202,11 +207,14 @@ void run(const batch_norm_train& op, Run& c) {
     const Coefficients<T, 3> by(c, m, channels);
     kernel.coefficients(mean, m2, channels, c.input<T>(1), c.input<T>(2), op.epsilon, by[0], by[1], by[2]);
     std::copy_n(by[0], channels, c.output<T>(1));
-    const bool stream = streams(c, m * channels, 2);
+    const bool relu = op.activation == "relu";
+    if (relu)
+      for (int k = 1; k <= 2; ++k) std::copy_n(by[k], channels, c.output<T>(2 + k));
+    const bool stream = streams(c, m * channels, residual ? 3 : 2);
     by.for_blocks([&](std::int64_t at, std::int64_t n) {
-      Tile tile(c.dtype(0), 2, n);
-      const T* from = tile.in<T>(x, at, n);
-      kernel.apply(from, n, by.width(), by[0], by[1], by[2], tile.out<T>(y, at, n), tile.streams(stream));
+      Tile tile(c.dtype(0), 3, n);
+      const T *from = tile.in<T>(x, at, n), *add = residual ? tile.in<T>(residual, at, n) : nullptr;
+      kernel.apply(from, n, by.width(), by[0], by[1], by[2], add, relu, tile.out<T>(y, at, n), tile.streams(stream));
       tile.store(stream);
     });
   });
@@ -218,7 +226,8 @@ void infer(const batch_norm_grad& op, Infer& c) {
   require_epsilon(c, op.epsilon);
   const Shape channels{channels_of(c, 1)};
   c.require_shape(0, c.shape(1));
-  require_vectors(c, {2, 3, 4}, channels);
+  require_vectors(c, {2, 3, 4, 5, 6}, channels);
+  c.require(c.has(5) == c.has(6), "expected scale and shift, or none of them");
   c.out(c.in(1));
   c.out(parameter_dtype(c), channels);
   c.out(parameter_dtype(c), channels);
@@ -235,12 +244,25 @@ void run(const batch_norm_grad& op, Run& c) {
     const std::int64_t width = columns.width, partials = (columns.blocks + 1) * width;
     double* first = c.scratch<double>(2 * (partials + width));
     double *second = first + partials, *sum_dy = second + partials, *sum_dy_x = sum_dy + width;
-    const Coefficients<T, 4> by(c, m, channels);  // center, a, b, d
-    for (std::int64_t i = 0; i < width; ++i) by[0][i] = i < channels ? mean[i] : by[0][i - channels];
+    const Coefficients<T, 6> by(c, m, channels);  // center, a, b, d, scale, shift
+    const bool relu = c.has(5);
+    const auto repeat = [&](const T* values, T* to) {
+      for (std::int64_t i = 0; i < width; ++i) to[i] = i < channels ? values[i] : to[i - channels];
+    };
+    repeat(mean, by[0]);
+    for (int k = 4; k < 6; ++k)
+      if (relu) {
+        repeat(c.input<T>(k + 1), by[k]);
+      } else {
+        std::fill_n(by[k], channels, T(0));
+      }
+    const T *const scale = relu ? by[4] : nullptr, *const shift = relu ? by[5] : nullptr;
     columns.for_blocks([&](std::int64_t at, std::int64_t rows, std::int64_t w, std::int64_t to) {
       Tile tile(c.dtype(0), 2, rows * w);
       const T *dys = tile.in<T>(dy, at, rows, w, width), *xs = tile.in<T>(x, at, rows, w, width);
-      kernel.grad_sums(dys, xs, rows, w, tile.stride_of(w, width), by[0] + to % width, first + to, second + to);
+      const std::int64_t column = to % width;
+      kernel.grad_sums(dys, xs, rows, w, tile.stride_of(w, width), by[0] + column, relu ? scale + column : nullptr,
+                       relu ? shift + column : nullptr, first + to, second + to);
     });
     columns.for_merges([&](std::int64_t at, std::int64_t w) {
       kernel.merge_sums(first + at, columns.blocks, w, width, sum_dy + at);
@@ -257,7 +279,7 @@ void run(const batch_norm_grad& op, Run& c) {
     by.for_blocks([&](std::int64_t at, std::int64_t n) {
       Tile tile(c.dtype(0), 3, n);
       const T *dys = tile.in<T>(dy, at, n), *xs = tile.in<T>(x, at, n);
-      kernel.grad_apply(dys, xs, n, by.width(), by[0], by[1], by[2], by[3], tile.out<T>(dx, at, n),
+      kernel.grad_apply(dys, xs, n, by.width(), by[0], by[1], by[2], by[3], scale, shift, tile.out<T>(dx, at, n),
                         tile.streams(stream));
       tile.store(stream);
     });
@@ -286,7 +308,8 @@ void run(const batch_norm_inference& op, Run& c) {
     by.for_blocks([&](std::int64_t at, std::int64_t n) {
       Tile tile(c.dtype(0), 2, n);
       const T* from = tile.in<T>(x, at, n);
-      table<T>().apply(from, n, by.width(), by[0], by[1], by[2], tile.out<T>(y, at, n), tile.streams(stream));
+      table<T>().apply(from, n, by.width(), by[0], by[1], by[2], nullptr, false, tile.out<T>(y, at, n),
+                       tile.streams(stream));
       tile.store(stream);
     });
   });

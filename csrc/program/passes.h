@@ -24,6 +24,9 @@ Program optimized(Program program);
 
 // Products and convolutions take over the additions and activations that follow them (passes_epilogue.cc). Bit for bit.
 void fuse_epilogues(Program& program);
+// Batch normalization in training takes over the addition and the relu that follow it, and its gradient that of the
+// relu before it (passes_norm.cc): two passes over memory each. Bit for bit.
+void fuse_norms(Program& program);
 // Batch normalization with moments that do not change goes into the kernel and bias of the convolution or product
 // before it (passes_batch_norm.cc). Kernels are rounded once more: a sum of K products has the error bound of K + 4.
 void fold_batch_norms(Program& program);

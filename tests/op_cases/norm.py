@@ -9,11 +9,17 @@ from .case import Case, normal, positive
 _statistics = "statistics are accurate to a rounding; the result takes a few more"
 
 
-def batch_norm_train(x, gamma, beta, epsilon):
+def batch_norm_train(x, gamma, beta, residual=None, *, epsilon, activation="linear"):
     # Wider than float64, so that the oracle is the more accurate one there too.
     axes, x = tuple(range(x.ndim - 1)), x.astype(np.longdouble)
     mean, variance = x.mean(axes), x.var(axes)
-    return batch_norm_inference(x, mean, variance, gamma, beta, epsilon), mean, variance
+    y = batch_norm_inference(x, mean, variance, gamma, beta, epsilon)
+    y = y if residual is None else y + residual
+    if activation == "linear":
+        return y, mean, variance
+    # The shift is beta, and what rounding takes from the mean.
+    scale = (1 if gamma is None else gamma) / np.sqrt(variance + epsilon)
+    return np.maximum(y, 0), mean, variance, scale, None
 
 
 def batch_norm_inference(x, mean, variance, gamma, beta, epsilon):
@@ -30,8 +36,10 @@ def normalized_grad(dy, x, gamma, mean, variance, epsilon, axes):
     return dx, dy * hat, dy
 
 
-def batch_norm_grad(dy, x, gamma, mean, variance, epsilon):
+def batch_norm_grad(dy, x, gamma, mean, variance, scale=None, shift=None, *, epsilon):
     axes = tuple(range(x.ndim - 1))
+    if scale is not None:
+        dy = np.where((x - mean) * scale + shift > 0, dy, 0)
     dx, dgamma, dbeta = normalized_grad(dy, x, gamma, mean, variance, epsilon, axes)
     return dx, dgamma.sum(axes), dbeta.sum(axes)
 
@@ -65,6 +73,30 @@ for shape in BATCH_SHAPES:
         Case("batch_norm_train", [x, gamma, beta], batch_norm_train, **train),
         Case("batch_norm_train", [x, None, None], batch_norm_train, **train),
         Case("batch_norm_grad", [dy, x, gamma, mean, variance], batch_norm_grad, attrs=EPSILON, ulps=32),
+        # A relu's kinks are kept away from by the shift: all of a channel, or nothing of it.
+        Case(
+            "batch_norm_grad",
+            [dy, x, gamma, mean, variance, gamma, np.where(np.arange(c) % 3, 50.0, -50.0)],
+            batch_norm_grad,
+            attrs=EPSILON,
+            ulps=32,
+            name="relu",
+        ),
+        Case("batch_norm_train", [x, gamma, beta, dy], batch_norm_train, **train, name="residual"),
+        Case(
+            "batch_norm_train",
+            [x, gamma, beta, np.where(np.arange(c) % 3, 50.0, -50.0) + dy],
+            batch_norm_train,
+            **{**train, "attrs": {**EPSILON, "activation": "relu"}},
+            name="residual-relu",
+        ),
+        Case(
+            "batch_norm_train",
+            [x, gamma, np.where(np.arange(c) % 3, 50.0, -50.0)],
+            batch_norm_train,
+            **{**train, "attrs": {**EPSILON, "activation": "relu"}},
+            name="relu",
+        ),
         Case("batch_norm_grad", [dy, x, None, mean, variance], batch_norm_grad, attrs=EPSILON, ulps=32),
         Case("batch_norm_inference", [x, mean, variance, gamma, beta], batch_norm_inference, attrs=EPSILON),
         Case("batch_norm_inference", [x, mean, variance, None, beta], batch_norm_inference, attrs=EPSILON),
@@ -125,7 +157,7 @@ CASES += [
 # Parameters and statistics are float32 beside bfloat16.
 WIDE = {
     "batch_norm_train": (1, 2),
-    "batch_norm_grad": (2, 3, 4),
+    "batch_norm_grad": (2, 3, 4, 5, 6),
     "batch_norm_inference": (1, 2, 3, 4),
     "layer_norm": (1, 2),
     "layer_norm_grad": (2, 3, 4),

@@ -114,26 +114,57 @@ void coefficients(const double* mean, const double* variance, std::int64_t n, co
   }
 }
 
-template <class T>
-void apply(const T* x, std::int64_t n, std::int64_t width, const T* center, const T* scale, const T* shift, T* y,
-           bool stream) {
-  for (; n > 0; n -= width, x += width, y += width)
-    row_values(n < width ? n : width, y, stream,
-               [=](auto i) { return (load(x, i) - load(center, i)) * load(scale, i) + load(shift, i); });
-  if (stream) stream_end();
+// NaN stays NaN; V is a number or a vector of them.
+template <class V>
+KCORE_INLINE V relu_of(V v) {
+  return v <= 0 ? V{} : v;
 }
 
+template <bool with_residual, bool relu, class T>
+void apply_rows(const T* x, std::int64_t n, std::int64_t width, const T* center, const T* scale, const T* shift,
+                const T* residual, T* y, bool stream) {
+  for (; n > 0; n -= width, x += width, y += width) {
+    row_values(n < width ? n : width, y, stream, [=](auto i) {
+      auto v = (load(x, i) - load(center, i)) * load(scale, i) + load(shift, i);
+      if constexpr (with_residual) v += load(residual, i);
+      if constexpr (relu) v = relu_of(v);
+      return v;
+    });
+    if constexpr (with_residual) residual += width;
+  }
+  if (stream) stream_end();
+}
 template <class T>
-void grad_sums(const T* dy, const T* x, std::int64_t rows, std::int64_t width, std::int64_t stride, const T* center,
-               double* sum_dy, double* sum_dy_x) {
+void apply(const T* x, std::int64_t n, std::int64_t width, const T* center, const T* scale, const T* shift,
+           const T* residual, bool relu, T* y, bool stream) {
+  if (residual && relu) return apply_rows<true, true>(x, n, width, center, scale, shift, residual, y, stream);
+  if (residual) return apply_rows<true, false>(x, n, width, center, scale, shift, residual, y, stream);
+  if (relu) return apply_rows<false, true>(x, n, width, center, scale, shift, residual, y, stream);
+  apply_rows<false, false>(x, n, width, center, scale, shift, residual, y, stream);
+}
+
+// dy where y, as apply makes it, is above zero.
+template <bool relu, class T, class V, class At>
+KCORE_INLINE V grad_before(V dy, V distance, const T* scale, const T* shift, At i) {
+  if constexpr (relu) {
+    return distance * load(scale, i) + load(shift, i) > 0 ? dy : V{};
+  } else {
+    return dy;
+  }
+}
+
+template <bool relu, class T>
+void grad_sums_of(const T* dy, const T* x, std::int64_t rows, std::int64_t width, std::int64_t stride, const T* center,
+                  const T* scale, const T* shift, double* sum_dy, double* sum_dy_x) {
   T first[kNormWidth], second[kNormWidth];
   for (std::int64_t begin = 0; begin < rows; begin += kSpan, dy += kSpan * stride, x += kSpan * stride) {
     const std::int64_t n = rows - begin < kSpan ? rows - begin : kSpan;
     for (std::int64_t c = 0; c < width; ++c) first[c] = T(0), second[c] = T(0);
     column_sums(n, width, first, second, [=](std::int64_t r, auto c, auto& s, auto& q) {
-      const auto g = load(dy + r * stride, c);
+      const auto distance = load(x + r * stride, c) - load(center, c);
+      const auto g = grad_before<relu>(load(dy + r * stride, c), distance, scale, shift, c);
       s += g;
-      q += g * (load(x + r * stride, c) - load(center, c));
+      q += g * distance;
     });
 #pragma omp simd
     for (std::int64_t c = 0; c < width; ++c) {
@@ -141,6 +172,13 @@ void grad_sums(const T* dy, const T* x, std::int64_t rows, std::int64_t width, s
       sum_dy_x[c] = (begin ? sum_dy_x[c] : 0.0) + second[c];
     }
   }
+}
+
+template <class T>
+void grad_sums(const T* dy, const T* x, std::int64_t rows, std::int64_t width, std::int64_t stride, const T* center,
+               const T* scale, const T* shift, double* sum_dy, double* sum_dy_x) {
+  const auto sums = scale ? grad_sums_of<true, T> : grad_sums_of<false, T>;
+  sums(dy, x, rows, width, stride, center, scale, shift, sum_dy, sum_dy_x);
 }
 
 template <class T>
@@ -170,14 +208,22 @@ void grad_coefficients(const double* sum_dy, const double* sum_dy_x, std::int64_
   }
 }
 
-template <class T>
-void grad_apply(const T* dy, const T* x, std::int64_t n, std::int64_t width, const T* center, const T* a, const T* b,
-                const T* d, T* dx, bool stream) {
+template <bool relu, class T>
+void grad_apply_of(const T* dy, const T* x, std::int64_t n, std::int64_t width, const T* center, const T* a, const T* b,
+                   const T* d, const T* scale, const T* shift, T* dx, bool stream) {
   for (; n > 0; n -= width, dy += width, x += width, dx += width)
     row_values(n < width ? n : width, dx, stream, [=](auto i) {
-      return load(a, i) * load(dy, i) + load(b, i) * (load(x, i) - load(center, i)) + load(d, i);
+      const auto distance = load(x, i) - load(center, i);
+      const auto g = grad_before<relu>(load(dy, i), distance, scale, shift, i);
+      return load(a, i) * g + load(b, i) * distance + load(d, i);
     });
   if (stream) stream_end();
+}
+template <class T>
+void grad_apply(const T* dy, const T* x, std::int64_t n, std::int64_t width, const T* center, const T* a, const T* b,
+                const T* d, const T* scale, const T* shift, T* dx, bool stream) {
+  const auto rows = scale ? grad_apply_of<true, T> : grad_apply_of<false, T>;
+  rows(dy, x, n, width, center, a, b, d, scale, shift, dx, stream);
 }
 
 }  // namespace

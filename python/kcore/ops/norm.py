@@ -73,19 +73,30 @@ def batch_norm_train(x: Any, gamma: Any, beta: Any, epsilon: float, axis: int = 
 
 
 @vjp("batch_norm_train")
-def batch_norm_train_vjp(node, dy, dmean, dvariance):
-    x, gamma, _ = node.inputs
-    _, mean, variance = node.outputs
-    dx = dgamma = dbeta = None
+def batch_norm_train_vjp(node, dy, dmean, dvariance, dscale=None, dshift=None):
+    x, gamma, _, residual = (*node.inputs, None)[:4]
+    y, mean, variance, *affine = node.outputs  # scale and shift where there is a relu
+    epsilon = node.attrs["epsilon"]
+    dx = dgamma = dbeta = dresidual = None
     if dy is not None:
-        dx, dgamma, dbeta = apply("batch_norm_grad", (dy, x, gamma, mean, variance), node.attrs)
+        if affine and residual is not None:
+            dy, affine = apply("relu_grad", (dy, y)), []
+        dresidual = None if residual is None else dy
+        dx, dgamma, dbeta = apply("batch_norm_grad", (dy, x, gamma, mean, variance, *affine), {"epsilon": epsilon})
+    if dscale is not None:  # scale = gamma / sqrt(variance + epsilon)
+        inverse = ew.rsqrt(ew.add(variance, epsilon))
+        dgamma = _total([dgamma, ew.multiply(dscale, inverse)], mean.dtype)
+        slope = ew.multiply(ew.multiply(dscale, -0.5), ew.multiply(inverse, ew.square(inverse)))
+        dvariance = _total([dvariance, slope if gamma is None else ew.multiply(slope, gamma)], mean.dtype)
+    if dshift is not None:  # beta, and what rounding takes from the mean
+        dbeta = _total([dbeta, dshift], mean.dtype)
     rows = float(max(math.prod(x.shape[:-1]), 1))
     parts = [dx]
     if dmean is not None:
         parts.append(broadcast_to(ew.divide(dmean, rows), x.shape))
     if dvariance is not None:
         parts.append(ew.multiply(ew.subtract(x, mean), ew.multiply(dvariance, 2.0 / rows)))
-    return [_total(parts, x.dtype), dgamma, dbeta]
+    return [_total(parts, x.dtype), dgamma, dbeta, dresidual][: len(node.inputs)]
 
 
 def _total(parts: Sequence[Tensor | None], dtype: str) -> Tensor | None:
@@ -98,8 +109,10 @@ def _total(parts: Sequence[Tensor | None], dtype: str) -> Tensor | None:
 
 @vjp("batch_norm_grad")
 @vjp_of
-def batch_norm_grad_vjp(dy, x, gamma, mean, variance, epsilon):
+def batch_norm_grad_vjp(dy, x, gamma, mean, variance, scale=None, shift=None, *, epsilon):
     axes, rows = tuple(range(x.ndim - 1)), float(math.prod(x.shape[:-1]))
+    if scale is not None:
+        dy = apply("relu_grad", (dy, ew.add(ew.multiply(ew.subtract(x, mean), scale), shift)))
     inverse = ew.rsqrt(ew.add(variance, epsilon))
     hat = ew.multiply(ew.subtract(x, mean), inverse)
     dbeta, dgamma = reduce.sum(dy, axes), reduce.sum(ew.multiply(dy, hat), axes)
