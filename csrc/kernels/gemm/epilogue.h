@@ -65,11 +65,11 @@ void finish_rows_with(T* const* c, std::int64_t n0, const T* bias, const T* cons
              (!with_residual || residual[r + together] == more + together * n))
         ++together;
     if (with_bias && together <= group) together = 1;
-    if (with_bias && together > 1 && period == 0)
+    if (with_bias && together > 1 && group > 1 && period == 0)
       for (; period < group * n; period += n)
         for (std::int64_t j = 0; j < n; ++j) repeated[period + j] = bias[j];
-    finish_row<T, activation, with_bias, with_residual>(from, together > 1 ? repeated : bias, together > 1 ? period : 0,
-                                                        more, together * n);
+    finish_row<T, activation, with_bias, with_residual>(from, together > 1 && group > 1 ? repeated : bias,
+                                                        group > 1 ? period : n, more, together * n);
     r += together;
   }
 }
