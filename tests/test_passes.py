@@ -15,7 +15,7 @@ from kcore.autograd.recorder import Recorded
 sys.path.insert(0, str(Path(__file__).parent.parent / "bench"))
 from workloads import QUICK, build
 
-PASSES = ["batch_norm", "epilogue", "norm", "chains", "in_place"]
+PASSES = ["batch_norm", "epilogue", "norm", "pooling", "chains", "in_place"]
 ALL_OFF = ",".join("-" + name for name in PASSES)
 RNG = np.random.default_rng(0)
 
@@ -245,6 +245,26 @@ def test_folded_kernels_follow_the_variables():
     assert calls_of(f.programs[0]) == ["conv"]
 
 
+def pooled_gradient(x, window, strides, padding):
+    with kcore.GradientTape() as tape:
+        tape.watch(x)
+        p = ops.max_pool(ops.relu(x), window, strides, padding)
+        loss = ops.sum(p * ops.sin(p + 1.0))
+    return tape.gradient(loss, x)
+
+
+@pytest.mark.parametrize("window, strides, padding", [(2, 2, "valid"), (3, 2, "same"), (3, 1, "same"), (2, 3, "valid")])
+def test_relu_before_pooling_masks_what_was_pooled(window, strides, padding):
+    x = images(2, 7, 8, 3)
+    x[0, 2, 3, 1], x[1, 4, 4] = np.nan, -np.inf
+    f = Recorded(lambda x: pooled_gradient(x, window, strides, padding))
+    x = ops.convert_to_tensor(x)
+    eager = pooled_gradient(x, window, strides, padding).numpy()
+    f(x)
+    np.testing.assert_array_equal(f(x).numpy(), eager)
+    assert calls_of(f.programs[0])[-1] == "max_pool_grad"
+
+
 def test_what_others_read_is_not_taken_over():
     a, b = images(4, 5), images(5, 6)
 
@@ -377,7 +397,9 @@ def test_programs_say_what_they_do():
 
 def test_a_pass_that_there_is_not(monkeypatch):
     monkeypatch.setenv("KCORE_PASSES", "-epilogues")
-    with pytest.raises(ValueError, match=r"expected some of -batch_norm, -epilogue, -norm, .*received '-epilogues'"):
+    with pytest.raises(
+        ValueError, match=r"expected some of -batch_norm, -epilogue, -norm, -pooling, .*received '-epilogues'"
+    ):
         program_of(lambda x: x + x, images(3))
 
 

@@ -30,6 +30,8 @@ void fuse_norms(Program& program);
 // Batch normalization with moments that do not change goes into the kernel and bias of the convolution or product
 // before it (passes_batch_norm.cc). Kernels are rounded once more: a sum of K products has the error bound of K + 4.
 void fold_batch_norms(Program& program);
+// The gradient of a relu before max pooling is taken of what was pooled (passes_pooling.cc). Bit for bit.
+void mask_before_unpooling(Program& program);
 // Elementwise calls that follow each other become one, computed in tiles (passes_chains.cc). Bit for bit.
 void fuse_chains(Program& program);
 
