@@ -335,3 +335,57 @@ def test_a_learning_rate_of_python_that_fails_changes_nothing():
         step(ops.ones(3))
     np.testing.assert_array_equal(w.numpy(), before)
     assert len(step.programs) == 1
+
+
+def small():
+    model = kcore.Sequential([kcore.Input((3,)), kcore.layers.Dense(2, activation="relu")])
+    model.compile(kcore.optimizers.SGD(0.5), "mse")
+    x = np.linspace(-1, 1, 12, dtype="float32").reshape(4, 3)
+    for _ in range(3):
+        model.train_on_batch(x, x[:, :2])
+        model.predict_on_batch(x)
+    return model, x
+
+
+def test_a_new_optimizer_is_used_by_the_next_step():
+    model, x = small()
+    before = model.get_weights()
+    model.optimizer = kcore.optimizers.SGD(0.0)
+    model.train_on_batch(x, x[:, :2])
+    for now, then in zip(model.get_weights(), before):
+        np.testing.assert_array_equal(now, then)
+    assert int(model.optimizer.iterations) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: setattr(model.optimizer, "weight_decay", 0.25),
+        lambda model: setattr(model.optimizer, "loss_scale_factor", 3.0),
+        lambda model: setattr(model.layers[-1], "activation", kcore.activations.tanh),
+        lambda model: setattr(model.layers[-1], "activation", None),
+        lambda model: setattr(model.layers[-1], "use_bias", False),
+    ],
+)
+def test_steps_follow_what_is_set(change):
+    weights = []
+    for eager in (True, False):
+        kcore.utils.set_random_seed(0)
+        model, x = small()
+        change(model)
+        model.run_eagerly = eager
+        for _ in range(3):
+            model.train_on_batch(x, x[:, :2])
+        weights.append([*model.get_weights(), model.predict_on_batch(x)])
+    for recorded, op_by_op in zip(*weights):
+        np.testing.assert_array_equal(recorded, op_by_op)
+
+
+def test_building_another_model_forgets_nothing():
+    model, x = small()
+    _, recorded = model._recorded._steps[f"predict of {model.name}"]
+    programs = recorded.programs
+    other = kcore.Sequential([kcore.layers.Dense(4)])
+    other(x)
+    model.predict_on_batch(x)
+    assert len(programs) == 1 and recorded.programs[0] is programs[0]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from kcore import ops
 from kcore.autograd import Tensor, Variable
 from kcore.autograd.recorder import decided, fed, forget_recordings
+from kcore.autograd.settings import note_attribute
 from kcore.naming import auto_name, name_scope
 from kcore.optimizers.clipping import Clipping
 from kcore.optimizers.schedules import LearningRateSchedule
@@ -113,6 +114,10 @@ class Optimizer:
             self._learning_rate = self.add_variable(
                 (), initializer=lambda shape, dtype: ops.full(shape, rate, dtype), name="learning_rate"
             )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        note_attribute(self, name, value)
+        object.__setattr__(self, name, value)
 
     # ---- variables
 

@@ -11,6 +11,7 @@ import numpy as np
 from kcore.autograd import Tensor, Variable
 from kcore.autograd.random import SeedGenerator
 from kcore.autograd.recorder import forget_recordings
+from kcore.autograd.settings import note_attribute
 from kcore.layers.layer.call_signature import context
 from kcore.layers.layer.tracking import Tracker
 
@@ -50,10 +51,7 @@ class State:
         if type(value) in (int, float, bool, str, type(None)) and name not in self.__dict__:
             object.__setattr__(self, name, value)
             return
-        if type(value) in (int, float, bool, str) and self.__dict__[name] != value:
-            forget_recordings(
-                f"{name} of {self.__dict__.get('name', type(self).__name__)} was set"
-            )  # the rate of a dropout, say
+        note_attribute(self, name, value)
         if isinstance(getattr(type(self), name, None), property):
             object.__setattr__(self, name, value)
             return

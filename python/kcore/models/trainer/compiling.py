@@ -120,6 +120,7 @@ class Compiling:
         if self._compiled is None:
             object.__setattr__(self, "_compiled", Compiled(None, None, None, None, None, None))
         self._compiled.optimizer = optimizers.get(optimizer)
+        object.__setattr__(self, "_recorded", Recordings(f"optimizer of {self.name} was set"))
         if self._compile_config is not None:
             self._compile_config["optimizer"] = self._compiled.optimizer
 
