@@ -55,7 +55,12 @@ def _kinds():
         finally:
             kcore.mixed_precision.set_global_policy("float32")
 
-    return [*MODELS, stateful, convolutions, half]
+    def slices_of_the_batch():
+        x = layers.Input((24, 24, 8), batch_size=16)
+        y = layers.Conv2D(16, 3, activation="relu")(layers.Conv2D(16, 3, activation="relu")(x))
+        return kcore.Model(x, layers.Dense(4)(layers.GlobalAveragePooling2D()(y)))
+
+    return [*MODELS, stateful, convolutions, half, slices_of_the_batch]
 
 
 @pytest.mark.parametrize("make", _kinds(), ids=lambda f: f.__name__)

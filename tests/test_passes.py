@@ -15,7 +15,7 @@ from kcore.autograd.recorder import Recorded
 sys.path.insert(0, str(Path(__file__).parent.parent / "bench"))
 from workloads import QUICK, build
 
-PASSES = ["batch_norm", "epilogue", "norm", "pooling", "chains", "in_place"]
+PASSES = ["batch_norm", "epilogue", "norm", "pooling", "chains", "slices", "in_place"]
 ALL_OFF = ",".join("-" + name for name in PASSES)
 RNG = np.random.default_rng(0)
 
@@ -263,6 +263,58 @@ def test_relu_before_pooling_masks_what_was_pooled(window, strides, padding):
     f(x)
     np.testing.assert_array_equal(f(x).numpy(), eager)
     assert calls_of(f.programs[0])[-1] == "max_pool_grad"
+
+
+def shortcuts(outputs):
+    """More than a core's cache holds for 16 images; all kinds of calls that know no other image."""
+    i = kcore.Input((24, 24, 8))
+    x = y = layers.Conv2D(16, 3, padding="same", activation="relu")(i)
+    y = layers.BatchNormalization()(layers.AveragePooling2D(2)(y))
+    x = layers.Conv2D(16, 1, 2)(x)
+    x = layers.ReLU()(layers.Add()([x, layers.Conv2D(16, 3, padding="same")(y)])) * 0.5
+    x = layers.MaxPooling2D()(layers.Activation("gelu")(x))
+    flat = layers.Dense(5, activation="softmax")(layers.Flatten()(x))
+    vector = layers.Dense(4)(layers.GlobalAveragePooling2D()(x) + layers.GlobalMaxPooling2D()(x))
+    return kcore.Model(i, [flat, vector, ops.sum(vector, axis=0)][:outputs])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("batch, threads, cut", [(16, 1, 1), (16, 2, 1), (48, 3, 1), (16, 8, 0), (13, 2, 0), (4, 1, 0)])
+def test_inference_goes_through_the_network_in_slices(batch, threads, cut, dtype, monkeypatch):
+    model = shortcuts(3)
+    x = ops.cast(images(batch, 24, 24, 8), dtype)
+    expected = [y.numpy() for y in model(x, training=False)]
+    before = _core.num_threads()
+    _core.set_num_threads(threads)
+    try:
+        f = Recorded(lambda x: model(x, training=False))
+        for _ in range(3):
+            received = [y.numpy() for y in f(x)]
+    finally:
+        _core.set_num_threads(before)
+    assert calls_of(f.programs[0]).count("slices") == cut
+    monkeypatch.setenv("KCORE_PASSES", "-slices")
+    g = Recorded(lambda x: model(x, training=False))
+    for _ in range(2):
+        unsliced = [y.numpy() for y in g(x)]
+    assert "slices" not in calls_of(g.programs[0])
+    for value, same, near in zip(received, unsliced, expected):
+        np.testing.assert_array_equal(value, same)
+        tolerance = 2e-2 if dtype == "bfloat16" else 1e-5  # the batch normalization has been folded
+        np.testing.assert_allclose(value.astype("float32"), near.astype("float32"), rtol=tolerance, atol=tolerance)
+
+
+def test_training_and_what_reads_several_images_are_not_cut():
+    model = shortcuts(1)
+    x = images(16, 24, 24, 8)
+    model.compile("sgd", "mse")
+    for _ in range(3):
+        model.train_on_batch(x, images(16, 5))
+    assert all("slices(" not in str(p) for _, r in model._recorded._steps.values() for p in r.programs)
+    flipped = Recorded(lambda x: ops.flip(model(ops.flip(x, axis=0), training=False), axis=0))
+    for _ in range(2):
+        received = flipped(ops.convert_to_tensor(x)).numpy()
+    np.testing.assert_allclose(received, model(x, training=False).numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_what_others_read_is_not_taken_over():

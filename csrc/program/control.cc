@@ -3,9 +3,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
+#include <mutex>
 
 #include "base/check.h"
 #include "base/interrupt.h"
+#include "base/parallel.h"
 #include "program/context.h"
 
 namespace kcore {
@@ -25,6 +28,12 @@ void visit_scan(void* attrs, AttrVisitor& visitor) {
   visitor.visit("slices", a.slices);
   visitor.visit("length", a.length);
   visitor.visit("reverse", a.reverse);
+}
+void visit_slices(void* attrs, AttrVisitor& visitor) {
+  auto& a = *static_cast<ControlAttrs*>(attrs);
+  visitor.visit("slices", a.slices);
+  visitor.visit("length", a.length);
+  visitor.visit("lanes", a.lanes);
 }
 
 // Programs see to calls of control flow; as an op of its own there is none.
@@ -96,6 +105,11 @@ class Checker {
 };
 
 }  // namespace
+
+const OpDef& slices_def() {
+  static const OpDef def = define("slices", &visit_slices);
+  return def;
+}
 
 const OpDef* find_control(const std::string& name) {
   for (const OpDef* def : {&cond_def(), &switch_def(), &while_def(), &scan_def()})
@@ -193,14 +207,17 @@ struct Control::Body {
   Context context;
   std::vector<int> target;  // for each value that outlives a run, the output in whose memory it is computed
   std::vector<std::size_t> bytes;
+  std::vector<void*> in, out;  // addresses of a lane's step
 };
 
 Control::Control(const Call& call) : call_(call), attrs_(*static_cast<const ControlAttrs*>(call.attrs.get())) {
-  for (const auto& body : call.bodies) {
-    bodies_.push_back(std::make_unique<Body>(*body));
-    arena_bytes_ = std::max(arena_bytes_, aligned(bodies_.back()->plan.arena_bytes));
-  }
-  bytes_ = arena_bytes_;
+  const bool lanes = call.def == &slices_def();
+  for (std::int64_t lane = 0; lane < (lanes ? attrs_.lanes : 1); ++lane)
+    for (const auto& body : call.bodies) {
+      bodies_.push_back(std::make_unique<Body>(*body));
+      arena_bytes_ = std::max(arena_bytes_, aligned(bodies_.back()->plan.arena_bytes));
+    }
+  bytes_ = lanes ? arena_bytes_ * bodies_.size() : arena_bytes_;
   if (call.def != &scan_def() && call.def != &while_def()) return;
   carry_bytes_.assign(bodies_.back()->bytes.begin(), bodies_.back()->bytes.begin() + attrs_.carries);
   for (std::size_t bytes : carry_bytes_) bytes_ += 2 * aligned(bytes);
@@ -210,8 +227,10 @@ Control::~Control() = default;
 
 void Control::place(void* memory) {
   char* at = static_cast<char*>(memory);
-  for (auto& body : bodies_)
+  for (auto& body : bodies_) {
     for (const Context::Use& use : body->context.arena) use.view->data = at + use.at;
+    if (call_.def == &slices_def()) at += arena_bytes_;  // others run one after the other
+  }
   at += arena_bytes_;
   for (auto& carries : carries_) {
     carries.clear();
@@ -230,6 +249,7 @@ void Control::run(const Views& inputs, const Views& outputs) {
   for (const TensorView& view : outputs) out_.push_back(view.data);
   if (call_.def == &while_def()) return run_while();
   if (call_.def == &scan_def()) return run_scan();
+  if (call_.def == &slices_def()) return run_slices();
   std::size_t chosen;
   if (call_.def == &cond_def()) {
     chosen = *static_cast<const bool*>(inputs[0].data) ? 0 : 1;
@@ -272,6 +292,30 @@ void Control::run_scan() {
   }
   if (attrs_.length == 0)
     for (std::size_t i = 0; i < carries; ++i) copy(out_[i], in_[i], carry_bytes_[i]);
+}
+
+// A lane takes every lanes-th slice, in memory of its own.
+void Control::run_slices() {
+  const auto cut = static_cast<std::size_t>(attrs_.slices), lanes = bodies_.size();
+  std::exception_ptr failed;
+  std::mutex mutex;
+  parallel_for(attrs_.lanes, [&](std::int64_t lane) {
+    try {
+      Body& body = *bodies_[static_cast<std::size_t>(lane)];
+      body.in = in_;
+      body.out = out_;
+      for (auto at = static_cast<std::size_t>(lane); at < static_cast<std::size_t>(attrs_.length); at += lanes) {
+        for (std::size_t i = 0; i < cut; ++i)
+          body.in[i] = static_cast<char*>(in_[i]) + at * bytes_of(body.program.values[body.program.inputs[i]]);
+        for (std::size_t i = 0; i < out_.size(); ++i) body.out[i] = static_cast<char*>(out_[i]) + at * body.bytes[i];
+        body.run(body.in, body.out);
+      }
+    } catch (...) {
+      const std::lock_guard lock(mutex);
+      failed = std::current_exception();
+    }
+  });
+  if (failed) std::rethrow_exception(failed);
 }
 
 }  // namespace kcore

@@ -22,14 +22,17 @@ namespace kcore {
 
 struct ControlAttrs {
   std::int64_t carries = 0;   // values that a loop changes
-  std::int64_t slices = 0;    // arrays that a scan reads a slice of in each step
-  std::int64_t length = 0;    // steps of a scan
+  std::int64_t slices = 0;    // arrays that each step reads a slice of
+  std::int64_t length = 0;    // steps that read slices
   std::int64_t maximum = -1;  // steps of a while_loop, at most; -1 is any number
   bool reverse = false;       // a scan begins with the last slice
+  std::int64_t lanes = 0;     // of slices: steps that may run at the same time
 };
 
 // cond, switch, while_loop or scan; nullptr for another name. Their attributes are ControlAttrs.
 const OpDef* find_control(const std::string& name);
+// Not among them: no recording and no file holds it.
+const OpDef& slices_def();
 
 // Checks a call; gives the specs of its outputs. Throws Error.
 Specs infer_control(const OpDef& def, const ControlAttrs& attrs, const Bodies& bodies, const Specs& inputs);
@@ -53,6 +56,7 @@ class Control {
   struct Body;
   void run_while();
   void run_scan();
+  void run_slices();
 
   const Call& call_;
   const ControlAttrs& attrs_;

@@ -11,8 +11,13 @@ namespace kcore {
 
 const std::vector<Pass>& all_passes() {
   static const std::vector<Pass> passes = {
-      {"batch_norm", &fold_batch_norms},   {"epilogue", &fuse_epilogues}, {"norm", &fuse_norms},
-      {"pooling", &mask_before_unpooling}, {"chains", &fuse_chains},      {"in_place", nullptr},
+      {"batch_norm", &fold_batch_norms},
+      {"epilogue", &fuse_epilogues},
+      {"norm", &fuse_norms},
+      {"pooling", &mask_before_unpooling},
+      {"chains", &fuse_chains},
+      {"slices", &slice_batch},
+      {"in_place", nullptr},
   };
   return passes;
 }

@@ -34,6 +34,9 @@ void fold_batch_norms(Program& program);
 void mask_before_unpooling(Program& program);
 // Elementwise calls that follow each other become one, computed in tiles (passes_chains.cc). Bit for bit.
 void fuse_chains(Program& program);
+// Networks of convolutions compute a slice of the batch after the other, several at the same time (passes_slices.cc).
+// Bit for bit.
+void slice_batch(Program& program);
 
 // For each value, whether it is the same until somebody else writes a variable: it depends on constants and on
 // variables that the program does not write.
