@@ -15,7 +15,7 @@ from kcore.autograd.recorder import Recorded
 sys.path.insert(0, str(Path(__file__).parent.parent / "bench"))
 from workloads import QUICK, build
 
-PASSES = ["batch_norm", "epilogue", "norm", "pooling", "chains", "slices", "in_place"]
+PASSES = ["batch_norm", "epilogue", "norm", "pooling", "chains", "slices", "in_place", "updates"]
 ALL_OFF = ",".join("-" + name for name in PASSES)
 RNG = np.random.default_rng(0)
 

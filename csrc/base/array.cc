@@ -156,10 +156,16 @@ const int registered =
 
 }  // namespace
 
+namespace {
+struct Give {
+  std::size_t bytes;
+  void operator()(void* data) const { allocator().give(data, bytes); }
+};
+}  // namespace
+
 std::shared_ptr<void> allocate(std::size_t bytes) {
   const std::size_t rounded = size_class(bytes);
-  void* data = allocator().take(rounded);
-  return std::shared_ptr<void>(data, [rounded](void* p) { allocator().give(p, rounded); });
+  return std::shared_ptr<void>(allocator().take(rounded), Give{rounded});
 }
 
 MemoryStats memory_stats() { return allocator().stats(); }
@@ -186,6 +192,13 @@ Array Array::wrap(std::shared_ptr<void> owner, void* data, TensorSpec spec) {
   Array array(spec);
   array.buffer_ = std::shared_ptr<void>(std::move(owner), data);
   return array;
+}
+
+bool Array::is_held_by(long holders) const {
+  if (buffer_.use_count() != holders || !std::get_deleter<Give>(buffer_)) return false;
+  // What those who let go of it have read, they read before anything is written.
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return true;
 }
 
 Array Array::reshaped(const Shape& shape) const {

@@ -39,6 +39,9 @@ class Array {
   bool is_symbolic() const { return !buffer_; }
   void* data() const { return buffer_.get(); }
   TensorView view() const { return TensorView(buffer_.get(), spec_); }
+  // Whether `holders` copies of this value, or of what shares its memory, are all there are: who has them may write
+  // there. Never of somebody else's memory.
+  bool is_held_by(long holders) const;
   // The same buffer under another shape of as many elements.
   Array reshaped(const Shape& shape) const;
 

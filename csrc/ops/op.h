@@ -179,6 +179,8 @@ struct OpDef {
   // Element i of the output depends on element i of the inputs alone (after broadcasting): the output may be the memory
   // of an input of its shape and dtype.
   bool is_elementwise = false;
+  // The same of an optimizer's update: output 0 may be the memory of input 0, output i that of input i + 1.
+  bool is_update = false;
 };
 
 const std::vector<OpDef>& all_ops();

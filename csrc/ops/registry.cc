@@ -57,7 +57,9 @@ OpDef define(const char* name, const char* inputs, const char* outputs) {
           [](const void* attrs, Run& c) { run(*static_cast<const Op*>(attrs), c); },
           std::is_same_v<Op, ops::reshape>,
           takes_bfloat16<Op>,
-          is_elementwise<Op> || is_one_of<Op, ops::where>};
+          is_elementwise<Op> || is_one_of<Op, ops::where>,
+          is_one_of<Op, ops::sgd, ops::rmsprop, ops::adagrad, ops::adadelta, ops::adam, ops::adamax, ops::nadam,
+                    ops::lion, ops::ftrl>};
 }
 
 }  // namespace

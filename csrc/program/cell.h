@@ -1,7 +1,8 @@
 // A place whose array changes: what a variable is to the core. Programs read the cells when they run and write them
-// when they have run.
+// when they have run. One thread at a time uses cells: where there is Python, the one that holds its lock.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -19,12 +20,32 @@ class Cell {
   Cell& operator=(const Cell&) = delete;
 
   const std::string& name() const { return name_; }
-  const Array& value() const { return value_; }
-  void set(Array value) { value_ = std::move(value); }
+  const Array& value() const { return wait(), value_; }
+  void set(Array value) { wait(), value_ = std::move(value); }
+
+  // A step writes the next value over the last one from lend() to settle(), without the lock: others wait.
+  bool is_lent() const { return lent_.load(std::memory_order_acquire); }
+  void lend() { lent_.store(true, std::memory_order_relaxed); }
+  void settle(Array value) {
+    value_ = std::move(value);
+    lent_.store(false, std::memory_order_release);
+    lent_.notify_all();
+  }
+  // Gives whether it had to wait: the lock was not held meanwhile, and other cells may have changed.
+  bool wait() const {
+    if (!is_lent()) return false;
+    while (is_lent()) waiting_(lent_);
+    return true;
+  }
+  // How to wait until a flag falls; to be set where there is a lock to let go of.
+  using Wait = void (*)(const std::atomic<bool>& flag);
+  static void set_wait(Wait wait) { waiting_ = wait; }
 
  private:
+  static inline Wait waiting_ = [](const std::atomic<bool>& flag) { flag.wait(true); };
   std::string name_;
   Array value_;
+  std::atomic<bool> lent_ = false;
 };
 
 // Notes which cells the code of a thread reads or writes while it lives, and what they held before. Watches nest: all

@@ -7,7 +7,9 @@ namespace kcore {
 
 Context::Context(const Program& program, const Plan& plan) {
   std::size_t bytes = 0;
-  for (const Call& call : program.calls) {
+  for (std::size_t i = 0; i < program.calls.size(); ++i) {
+    const Call& call = program.calls[i];
+    if (i == plan.first_update) first_update_ = calls_.size();
     if (call.def->is_view) continue;
     Running running{&call, {}, {}, nullptr};
     for (int value : call.inputs)
@@ -19,6 +21,7 @@ Context::Context(const Program& program, const Plan& plan) {
     }
     calls_.push_back(std::move(running));
   }
+  if (plan.first_update >= program.calls.size()) first_update_ = calls_.size();
   if (bytes) control_memory_ = allocate(bytes);
   const auto use = [&](int value, TensorView& view) {
     if (value < 0) return;
@@ -28,6 +31,7 @@ Context::Context(const Program& program, const Plan& plan) {
       case Where::input: input.push_back({&view, place.at}); break;
       case Where::variable: variable.push_back({&view, place.at}); break;
       case Where::fresh: fresh.push_back({&view, place.at}); break;
+      case Where::update: update.push_back({&view, place.at}); break;
       case Where::constant: view.data = program.constants[place.at].array.data(); break;
     }
   };
@@ -38,8 +42,18 @@ Context::Context(const Program& program, const Plan& plan) {
   }
 }
 
-void Context::run_calls() {
-  for (Running& running : calls_) {
+void Context::run_calls() { run(0, first_update_); }
+void Context::run_updates() { run(first_update_, calls_.size()); }
+
+void Context::reserve(std::size_t bytes) {
+  workspace_.clear();
+  workspace_.take(bytes);
+  workspace_.clear();  // to one block, which stays
+}
+
+void Context::run(std::size_t begin, std::size_t end) {
+  for (std::size_t i = begin; i < end; ++i) {
+    Running& running = calls_[i];
     if (running.control)
       running.control->run(running.inputs, running.outputs);
     else

@@ -26,6 +26,12 @@ class Arenas {
   std::vector<Arena> free_;
 };
 
+// Between hold and release no step begins to write over variables; wait (without the lock of the cells) until none
+// does. For fork(), which would leave half-written ones in a child.
+void hold_updates();
+void release_updates();
+void wait_for_updates();
+
 struct Context;  // the views of a run
 
 class Executor {
@@ -43,6 +49,10 @@ class Executor {
 
   // One run. Made from the inputs, it reads the variables; run() computes; commit() writes the variables and gives the
   // outputs. A run that fails has changed nothing.
+  //
+  // What can be written over the old values of variables is computed last, and cannot fail: prepare_update() sees who
+  // else has those values, whom new arrays keep from seeing them change; update() computes. commit() does both if
+  // nobody has. All but run() and update() need the lock of the cells (cell.h).
   class Step {
    public:
     // Throws Error if the inputs are not those that the program was recorded with.
@@ -51,6 +61,9 @@ class Executor {
     Step(const Step&) = delete;
     Step& operator=(const Step&) = delete;
     void run();
+    bool prepare_update();  // false: there is nothing to update
+    std::size_t bytes_to_update() const;
+    void update() noexcept;
     std::vector<Array> commit();
 
    private:
@@ -59,11 +72,14 @@ class Executor {
     Executor& executor_;
     std::unique_ptr<Context> context_;
     Arenas::Arena arena_;
-    std::vector<Array> inputs_, variables_, fresh_;
+    std::vector<Array> inputs_, variables_, fresh_, updated_;
+    std::vector<Update> lent_;  // those that are written over the old values
+    bool ready_ = false;        // prepare_update() was called
   };
 
  private:
   void prepare();
+  void wait() const;  // until no other step writes over what this one reads
 
   Program recorded_, program_;
   Plan plan_;

@@ -18,6 +18,7 @@ const std::vector<Pass>& all_passes() {
       {"chains", &fuse_chains},
       {"slices", &slice_batch},
       {"in_place", nullptr},
+      {"updates", nullptr},
   };
   return passes;
 }

@@ -56,8 +56,8 @@ bool is_read_later(const Call& call, const std::vector<int>& roots, int root, in
 }
 
 // Lets a call write its output where an input lies that nobody reads afterwards: `roots` are those of views before, and
-// of values in one place after.
-void share_in_place(const Program& program, std::vector<int>& roots) {
+// of values in one place after. Updates have their places.
+void share_in_place(const Program& program, const std::vector<Update>& updates, std::vector<int>& roots) {
   constexpr int kLater = std::numeric_limits<int>::max();
   std::vector<int> last(program.values.size(), -1);  // the call that reads a root last
   std::vector<char> computed(program.values.size());
@@ -75,6 +75,9 @@ void share_in_place(const Program& program, std::vector<int>& roots) {
   for (int value : program.inputs) computed[roots[value]] = false;
   for (const Program::Constant& constant : program.constants) computed[roots[constant.value]] = false;
 
+  std::vector<char> updated(program.values.size());
+  for (const Update& update : updates) updated[static_cast<std::size_t>(update.value)] = true;
+
   std::vector<int> place(program.values.size());
   std::iota(place.begin(), place.end(), 0);
   for (std::size_t i = 0; i < program.calls.size(); ++i) {
@@ -83,6 +86,7 @@ void share_in_place(const Program& program, std::vector<int>& roots) {
     std::vector<int> taken;  // roots that an output of the call lies in
     for (std::size_t o = 0; o < call.outputs.size(); ++o) {
       const int y = call.outputs[o];
+      if (updated[static_cast<std::size_t>(y)]) continue;
       for (int x : call.inputs) {
         if (x < 0 || !computed[roots[x]] || last[roots[x]] != static_cast<int>(i) ||
             program.values[x] != program.values[y] || std::count(taken.begin(), taken.end(), roots[x]) ||
@@ -99,7 +103,9 @@ void share_in_place(const Program& program, std::vector<int>& roots) {
 
 }  // namespace
 
-Plan plan_memory(const Program& program) {
+Plan plan_memory(const Program& program) { return plan_memory(program, program.calls.size()); }
+
+Plan plan_memory(const Program& program, std::size_t first_update) {
   const std::size_t count = program.values.size();
   Plan plan;
   plan.roots.resize(count);
@@ -108,7 +114,9 @@ Plan plan_memory(const Program& program) {
   for (const Call& call : program.calls)
     if (call.def->is_view) plan.roots[call.outputs[0]] = plan.roots[call.inputs[0]];
   const std::vector<int> views = plan.roots;
-  if (pass_is_on("in_place")) share_in_place(program, plan.roots);
+  plan.first_update = first_update;
+  plan.updates = find_updates(program, views, first_update);
+  if (pass_is_on("in_place")) share_in_place(program, plan.updates, plan.roots);
 
   std::vector<char> in_arena(count);
   for (const Call& call : program.calls)
@@ -121,6 +129,7 @@ Plan plan_memory(const Program& program) {
   for (std::size_t i = 0; i < program.constants.size(); ++i) put(program.constants[i].value, Where::constant, i);
   for (std::size_t i = 0; i < program.variables.size(); ++i)
     if (program.variables[i].before >= 0) put(program.variables[i].before, Where::variable, i);
+  for (std::size_t i = 0; i < plan.updates.size(); ++i) put(plan.updates[i].value, Where::update, i);
   const auto outlives = [&](int value) {
     const int root = plan.roots[value];
     if (!in_arena[root]) return;

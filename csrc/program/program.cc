@@ -98,6 +98,8 @@ std::string traffic(const Program& program, const Call& call, const Plan* plan) 
   if (plan)
     for (int input : call.inputs)
       for (int output : call.outputs) in_place = in_place || (input >= 0 && plan->roots[input] == plan->roots[output]);
+  if (plan)
+    for (int output : call.outputs) in_place = in_place || plan->places[plan->roots[output]].where == Where::update;
   return concat("  # reads ", in_bytes(read), ", writes ", in_bytes(written), in_place ? ", in place" : "");
 }
 

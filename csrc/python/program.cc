@@ -44,12 +44,32 @@ std::vector<Array> run(Executor& executor, std::vector<Array> inputs) {
     py::gil_scoped_release release;
     step.run();
   }
+  if (step.prepare_update()) {
+    // To get the lock back may take longer than a short update.
+    constexpr std::size_t kLong = std::size_t{8} << 20;
+    std::optional<py::gil_scoped_release> release;
+    if (step.bytes_to_update() > kLong) release.emplace();
+    step.update();
+  }
   return step.commit();
 }
 
 }  // namespace
 
 void bind_program(py::module_& m) {
+  Cell::set_wait([](const std::atomic<bool>& flag) {
+    const py::gil_scoped_release release;
+    flag.wait(true);
+  });
+  const auto before_fork = [] {
+    hold_updates();
+    const py::gil_scoped_release release;
+    wait_for_updates();
+  };
+  py::module_::import("os").attr("register_at_fork")(py::arg("before") = py::cpp_function(before_fork),
+                                                     py::arg("after_in_parent") = py::cpp_function(&release_updates),
+                                                     py::arg("after_in_child") = py::cpp_function(&release_updates));
+
   py::register_exception<RecordingError>(m, "RecordingError", PyExc_RuntimeError);
 
   py::class_<Cell, std::shared_ptr<Cell>>(m, "Cell", "A place whose array changes; all its arrays have one spec.")
