@@ -8,7 +8,7 @@ import pytest
 import kcore
 from kcore import layers, ops
 from kcore._core import Recorder
-from kcore.autograd.recorder import Recorded, RecordingError
+from kcore.autograd.recorder import Recorded, RecordingError, decided
 
 X = np.linspace(-1, 1, 12, dtype="float32").reshape(4, 3)
 
@@ -389,3 +389,127 @@ def test_building_another_model_forgets_nothing():
     other(x)
     model.predict_on_batch(x)
     assert len(programs) == 1 and recorded.programs[0] is programs[0]
+
+
+def test_the_first_step_is_recorded_before_it_runs():
+    x, y = images(16)
+    net = model(jit_compile=True)
+    before = net.get_weights()
+    net.train_on_batch(x, y)  # makes the variables of the metrics
+    assert all(np.isfinite(w).all() for w in net.get_weights())
+    assert any((w != v).any() for w, v in zip(net.get_weights(), before))
+    net.predict_on_batch(x)
+    assert len(net._recorded._steps[f"predict of {net.name}"][1].programs) == 1
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """The op calls that were computed one by one."""
+    calls, run = [], kcore._core.run
+
+    def counted(op, inputs, attrs):
+        result = run(op, inputs, attrs)
+        first = result[0] if isinstance(result, tuple) else result
+        if not first.is_symbolic:
+            calls.append(op)
+        return result
+
+    monkeypatch.setattr(kcore._core, "run", counted)
+    return calls
+
+
+def test_nothing_is_computed_while_a_step_is_recorded_ahead(computed):
+    w, count = kcore.Variable(X), kcore.Variable(np.int32(3))
+    f = Recorded(lambda x: (w.assign(ops.exp(w) * x).value + 1, count.assign_add(1).value), ahead=lambda: True)
+    plain = np.exp(X) * X
+    del computed[:]
+    got, counted = f(
+        tensor(X),
+    )
+    assert computed == ["add"]  # of the counter
+    np.testing.assert_allclose(got.numpy(), plain + 1, rtol=1e-6)
+    np.testing.assert_allclose(w.numpy(), plain, rtol=1e-6)
+    assert int(counted) == int(count) == 4 and len(f.programs) == 1
+
+
+def test_a_recording_ahead_shows_no_variable_without_values():
+    w = kcore.Variable(X)
+    seen = []
+
+    def f(x):
+        w.assign(w + x)
+        with kcore._core.Unheard():  # as another thread would
+            seen.append(w.numpy())
+        return w.value * 2
+
+    np.testing.assert_array_equal(Recorded(f, ahead=lambda: True)(tensor(X)).numpy(), X * 4)
+    np.testing.assert_array_equal(seen, [X])
+
+
+@pytest.mark.parametrize("kind", ["kept", "caught", "initial", "held", "branch", "decided"])
+def test_what_needs_values_is_recorded_as_it_runs(kind):
+    kept, calls, count = [], [], kcore.Variable(np.int32(1))
+
+    def f(x):
+        calls.append(1)
+        y = x + 1
+        if kind == "kept":
+            kept[:] = [y]
+        elif kind == "caught" and len(calls) == 1:
+            try:
+                kcore.Variable(y)
+            except Exception:
+                y = y * 7
+        elif kind == "initial" and not kept:
+            kept.append(kcore.Variable(y))
+        elif kind == "held":
+            y = kcore.remat(lambda z: z + 0.0)(y)
+            with kcore.GradientTape() as tape:
+                tape.watch(x)
+                loss = ops.sum(kcore.remat(lambda z: z * count.value)(x))
+            y = y + tape.gradient(loss, x) - 1
+        elif kind == "branch":
+            y = ops.cond(ops.sum(x) > -100, lambda: y + 0, lambda: y * 2)
+        elif kind == "decided":
+            count.assign(ops.cast(ops.sum(x) * 0 + 2, "int32"))
+            y = y * decided(count, lambda n: n) / 2
+        return y
+
+    recorded = Recorded(f, ahead=lambda: True)
+    for _ in range(2):
+        np.testing.assert_allclose(recorded(tensor(X)).numpy(), X + 1, rtol=1e-5, atol=1e-6)
+    assert len(calls) >= 2
+    for leaf in kept:
+        np.testing.assert_array_equal(leaf.numpy(), X + 1)
+
+
+def test_looking_at_a_value_ahead_is_the_same_error():
+    w, calls = kcore.Variable(np.zeros(3, "float32")), []
+
+    def f(x):
+        calls.append(1)
+        w.assign_add(ops.sum(x, axis=0))
+        return float(ops.sum(x))
+
+    with pytest.raises(RecordingError, match="run_eagerly=True"):
+        Recorded(f, ahead=lambda: True)(tensor(X))
+    assert calls == [1] and w.numpy().tolist() == [0, 0, 0] and not Recorder.active()
+
+
+def test_a_first_run_that_fails_leaves_its_variables():
+    w = kcore.Variable(np.int32(0))
+
+    def f(table, i):
+        w.assign_add(1)
+        return ops.take(table, i, axis=0)
+
+    with pytest.raises((IndexError, ValueError), match="take"):
+        Recorded(f, ahead=lambda: True)(tensor(X), tensor(np.int32(40)))
+    assert int(w) == 0
+
+
+def test_losses_of_layers_have_values_after_the_first_step():
+    net = kcore.Sequential([kcore.Input((3,)), layers.Dense(2, activity_regularizer="l2")])
+    net.compile("sgd", "mse")
+    net.train_on_batch(X, X[:, :2])
+    assert all(np.isfinite(float(loss)) for loss in net.losses)

@@ -186,7 +186,11 @@ Array Array::empty(TensorSpec spec) {
   return array;
 }
 
-Array Array::symbolic(TensorSpec spec) { return Array(spec); }
+Array Array::symbolic(TensorSpec spec, const std::shared_ptr<void>& holder) {
+  Array array(spec);
+  if (holder) array.buffer_ = std::shared_ptr<void>(holder, nullptr);
+  return array;
+}
 
 Array Array::wrap(std::shared_ptr<void> owner, void* data, TensorSpec spec) {
   Array array(spec);

@@ -27,7 +27,8 @@ class Array {
  public:
   Array() = default;
   static Array empty(TensorSpec spec);
-  static Array symbolic(TensorSpec spec);
+  // `holder` lives as long as the array, for who wants to know.
+  static Array symbolic(TensorSpec spec, const std::shared_ptr<void>& holder = nullptr);
   // Memory of somebody else's, kept alive by `owner`.
   static Array wrap(std::shared_ptr<void> owner, void* data, TensorSpec spec);
 

@@ -15,15 +15,18 @@ Unheard::~Unheard() { innermost = recorder_; }
 
 Recorder* Recorder::active() { return innermost; }
 
-Recorder::Recorder(const std::vector<Array>& inputs, bool fold) : outer_(innermost), listening_(true), fold_(fold) {
+Recorder::Recorder(const std::vector<Array>& inputs, bool fold, bool symbolic)
+    : outer_(innermost), listening_(true), fold_(fold), symbolic_(symbolic) {
+  if (outer_) outer_->need_values("a step is recorded in the step");
   for (const Array& array : inputs) {
-    inputs_.push_back(array.reshaped(array.shape()));
+    inputs_.push_back(symbolic ? symbol(array.spec()) : array.reshaped(array.shape()));
     program_.inputs.push_back(add(inputs_.back(), false));
   }
   innermost = this;
 }
 
 std::unique_ptr<Recorder> Recorder::of_body(const std::vector<Array>& inputs) {
+  if (innermost) innermost->need_values("a loop or a branch is recorded in it");
   std::unique_ptr<Recorder> recorder(new Recorder);
   for (const Array& array : inputs) {
     recorder->inputs_.push_back(Array::symbolic(array.spec()));
@@ -41,6 +44,12 @@ bool Recorder::varies(const Array& array) const {
   const auto found = numbers_.find(array.id());
   if (found != numbers_.end()) return !constant_[found->second];
   return is_body_ && outer_ && outer_->varies(array);
+}
+
+void Recorder::need_values(const char* what) {
+  if (!symbolic_) return;
+  needs_values_ = true;
+  throw NeedsValues(what);
 }
 
 void Recorder::stop() {
@@ -88,28 +97,49 @@ void Recorder::called(const OpDef& def, const std::shared_ptr<void>& attrs, cons
   if (!constant || !fold_) program_.calls.push_back(std::move(call));
 }
 
-void Recorder::read(const std::shared_ptr<Cell>& cell) {
-  if (holds(cell.get())) return;
-  if (is_body_) return outer_->read(cell);
-  if (!variables_.try_emplace(cell.get(), program_.variables.size()).second) return;
-  // Under an identity of its own: two variables, or a variable and an input, may hold the same array this time.
-  cell->set(cell->value().reshaped(cell->value().shape()));
-  program_.variables.push_back({cell, add(cell->value(), false), -1});
-  originals_.emplace_back();
+const Array& Recorder::current(const std::shared_ptr<Cell>& cell) const {
+  const auto found = variables_.find(cell.get());
+  return symbolic_ && found != variables_.end() ? now_[found->second] : cell->value();
 }
 
-void Recorder::writes(const std::shared_ptr<Cell>& cell) {
+const Array& Recorder::read(const std::shared_ptr<Cell>& cell) {
+  note_read(cell);
+  return current(cell);
+}
+
+void Recorder::note_read(const std::shared_ptr<Cell>& cell) {
   if (holds(cell.get())) return;
-  read(cell);
+  if (is_body_) return outer_->note_read(cell);
+  if (!variables_.try_emplace(cell.get(), program_.variables.size()).second) return;
+  // Under an identity of its own: two variables, or a variable and an input, may hold the same array this time.
+  const Array& value = cell->value();
+  const bool counts = value.shape().rank() == 0 && !is_floating(value.dtype());
+  Array own = symbolic_ && !counts ? symbol(value.spec()) : value.reshaped(value.shape());
+  program_.variables.push_back({cell, add(own, false), -1});
+  originals_.emplace_back();
+  if (symbolic_)
+    now_.push_back(std::move(own));
+  else
+    cell->set(std::move(own));
+}
+
+void Recorder::write(const std::shared_ptr<Cell>& cell, const Array& value) {
+  if (holds(cell.get())) return cell->set(value);
+  note_read(cell);
   if (is_body_ && variables_.try_emplace(cell.get(), program_.variables.size()).second) {
     program_.variables.push_back({cell, -1, -1});
     originals_.emplace_back();
   }
   Array& original = originals_[variables_[cell.get()]];
-  if (!original.id()) original = cell->value();
+  if (!original.id()) original = current(cell);
+  if (symbolic_)
+    now_[variables_[cell.get()]] = value;
+  else
+    cell->set(value);
 }
 
 void Recorder::hold(const std::shared_ptr<Cell>& cell, const Array& value) {
+  need_values("variables are given other values for a while in it");
   held_[cell.get()].push_back(cell->value());
   cell->set(value);
 }
@@ -130,6 +160,7 @@ void Recorder::made() {
 }
 
 const Array& Recorder::before(const std::shared_ptr<Cell>& cell) const {
+  if (symbolic_) return cell->value();
   const auto found = variables_.find(cell.get());
   const bool written = found != variables_.end() && originals_[found->second].id();
   return written ? originals_[found->second] : cell->value();
@@ -147,12 +178,14 @@ void Recorder::looked_at(const Array& array, const char* how) {
 
 Program Recorder::finish(const std::vector<Array>& outputs) {
   stop();
+  if (needs_values_) throw NeedsValues("values were asked for in it");  // and somebody has caught the error
   for (const Array& array : outputs) program_.outputs.push_back(value_of(array));
   for (std::size_t i = 0; i < originals_.size(); ++i) {
     Program::Variable& variable = program_.variables[i];
-    if (originals_[i].id() && variable.cell->value().id() != originals_[i].id())
-      variable.after = value_of(variable.cell->value());
+    const Array& now = current(variable.cell);
+    if (originals_[i].id() && now.id() != originals_[i].id()) variable.after = value_of(now);
   }
+  if (symbolic_) inputs_.clear(), originals_.clear(), now_.clear(), variables_.clear();
   for (auto& [value, array] : kept_) program_.constants.push_back({value, array});
   remove_unused(program_);
   return std::move(program_);
@@ -169,6 +202,7 @@ Recorder::Body Recorder::finish_body(const std::vector<Array>& outputs) {
 
 void Recorder::abort() {
   stop();
+  if (symbolic_) return;
   for (std::size_t i = 0; i < originals_.size(); ++i)
     if (originals_[i].id()) program_.variables[i].cell->set(originals_[i]);
 }

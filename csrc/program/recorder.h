@@ -1,5 +1,6 @@
-// Listens to what runs in a thread and writes it down as a Program. The ops do run: the results of the step that is
-// recorded are there as if it were not.
+// Listens to what runs in a thread and writes it down as a Program. Either the ops do run, and the results of the step
+// that is recorded are there as if it were not; or what depends on a run is symbolic, nothing is computed, and the
+// program has to run for the results.
 #pragma once
 
 #include <map>
@@ -18,12 +19,20 @@ class RecordingError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// A symbolic recorder met what takes values: the ops have to run.
+class NeedsValues : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 class Recorder {
  public:
   // Listens to the calling thread until finish or abort; a recorder inside a recorder listens alone.
   // fold: what depends on no input and no cell is computed once, now, instead of in every run. Not for programs that
   // will run with batches of other sizes.
-  explicit Recorder(const std::vector<Array>& inputs, bool fold = true);
+  // symbolic: inputs and variables have no values, but for integer scalars, by which Python may decide (counters). The
+  // cells stay as they are: other threads may read them.
+  explicit Recorder(const std::vector<Array>& inputs, bool fold = true, bool symbolic = false);
   ~Recorder();
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
@@ -36,6 +45,13 @@ class Recorder {
   // function uses of the step around it is captured, and becomes further inputs.
   static std::unique_ptr<Recorder> of_body(const std::vector<Array>& inputs);
   bool is_body() const { return is_body_; }
+  bool is_symbolic() const { return symbolic_; }
+  // What of the run cannot be told without computing; throws if this recorder is symbolic.
+  void need_values(const char* what);
+  // A symbolic array of this step.
+  Array symbol(const TensorSpec& spec) const { return Array::symbolic(spec, symbols_); }
+  // Whether anybody still has a symbolic array of this step, which has ended: he would find no values in it.
+  bool has_leaked() const { return symbols_.use_count() > 1; }
   // Whether an array depends on the run, here or in the step around this body.
   bool varies(const Array& array) const;
 
@@ -48,10 +64,11 @@ class Recorder {
               const std::vector<Array>& inputs, const std::vector<Array>& outputs, const Bodies& bodies = {});
   // What a cell held before the step.
   const Array& before(const std::shared_ptr<Cell>& cell) const;
-  // Before the cell is read.
-  void read(const std::shared_ptr<Cell>& cell);
-  // Before the cell changes.
-  void writes(const std::shared_ptr<Cell>& cell);
+  // What a cell holds now in the step, which reads it.
+  const Array& read(const std::shared_ptr<Cell>& cell);
+  // The same, unheard.
+  const Array& current(const std::shared_ptr<Cell>& cell) const;
+  void write(const std::shared_ptr<Cell>& cell, const Array& value);
   // Until release, the cell is a place like any other, holding `value`: not heard of when it is read or written.
   void hold(const std::shared_ptr<Cell>& cell, const Array& value);
   void release(const std::shared_ptr<Cell>& cell);
@@ -78,6 +95,7 @@ class Recorder {
   Recorder() = default;
   int value_of(const Array& array);
   int add(const Array& array, bool constant);
+  void note_read(const std::shared_ptr<Cell>& cell);
   void stop();
 
   Program program_;
@@ -87,8 +105,10 @@ class Recorder {
   std::map<int, Array> kept_;                       // constants
   std::unordered_map<Cell*, std::size_t> variables_;
   std::vector<Array> originals_;  // for each variable, what it held before the step; no value if it is not written
+  std::vector<Array> now_;        // for each variable, what it holds, where the recorder is symbolic
+  std::shared_ptr<void> symbols_ = std::make_shared<char>();  // alive in every symbolic array of the step
   Recorder* outer_ = nullptr;
-  bool listening_ = false, made_ = false, is_body_ = false, fold_ = true;
+  bool listening_ = false, made_ = false, is_body_ = false, fold_ = true, symbolic_ = false, needs_values_ = false;
   std::vector<Array> captured_;
   // Those held, with what they held before; the same cell may be held again.
   std::unordered_map<const Cell*, std::vector<Array>> held_;

@@ -119,7 +119,7 @@ py::object run(const std::string& name, py::sequence args, const py::dict& dict)
   std::vector<Array> outputs;
   outputs.reserve(specs.size());
   if (call.symbolic) {
-    for (const TensorSpec& spec : specs) outputs.push_back(Array::symbolic(spec));
+    for (const TensorSpec& spec : specs) outputs.push_back(recorder ? recorder->symbol(spec) : Array::symbolic(spec));
   } else if (call.def.is_view) {
     outputs.push_back(call.arrays[0].reshaped(specs[0].shape));
   } else {
@@ -139,7 +139,7 @@ py::object run(const std::string& name, py::sequence args, const py::dict& dict)
       run_op(call.def, call.attrs.get(), call.inputs, views, workspace);
     }
   }
-  if (recorder && (in_body || !call.symbolic))
+  if (recorder && (in_body || recorder->is_symbolic() || !call.symbolic))
     recorder->called(call.def, call.attrs, call.inputs, call.arrays, outputs);
   if (outputs.size() == 1) return py::cast(std::move(outputs[0]));
   py::tuple out(outputs.size());

@@ -10,15 +10,19 @@ namespace kcore::python {
 namespace {
 
 std::shared_ptr<Cell> make_cell(const std::string& name, const Array& value) {
-  if (Recorder* recorder = Recorder::active()) recorder->made();
+  if (Recorder* recorder = Recorder::active()) {
+    if (value.is_symbolic()) recorder->need_values("a variable is made in it with a value that is computed");
+    recorder->made();
+  }
   CellWatch::note_made();
   return std::make_shared<Cell>(name, value);
 }
 
 Array read(const std::shared_ptr<Cell>& cell) {
-  if (Recorder* recorder = Recorder::active()) recorder->read(cell);
-  CellWatch::note(cell, false);
-  return cell->value();
+  Recorder* recorder = Recorder::active();
+  const Array value = recorder ? recorder->read(cell) : cell->value();
+  CellWatch::note(cell, false);  // after the recorder has given what the cell holds an identity of its own
+  return value;
 }
 
 void write(const std::shared_ptr<Cell>& cell, const Array& value) {
@@ -28,9 +32,12 @@ void write(const std::shared_ptr<Cell>& cell, const Array& value) {
   Recorder* recorder = Recorder::active();
   if (value.is_symbolic() && !(recorder && recorder->varies(value)))
     throw Error(ErrorKind::value, "[Cell] a symbolic array has no value to hold");
-  if (recorder) recorder->writes(cell);
+  if (recorder) recorder->read(cell);
   CellWatch::note(cell, true);
-  cell->set(value);
+  if (recorder)
+    recorder->write(cell, value);
+  else
+    cell->set(value);
 }
 
 // For Python's `with`.
@@ -39,6 +46,7 @@ struct Quiet {
 };
 
 std::vector<Array> run(Executor& executor, std::vector<Array> inputs) {
+  if (Recorder* recorder = Recorder::active()) recorder->need_values("a program runs in it");
   Executor::Step step(executor, std::move(inputs));
   {
     py::gil_scoped_release release;
@@ -71,6 +79,7 @@ void bind_program(py::module_& m) {
                                                      py::arg("after_in_child") = py::cpp_function(&release_updates));
 
   py::register_exception<RecordingError>(m, "RecordingError", PyExc_RuntimeError);
+  py::register_exception<NeedsValues>(m, "NeedsValues", PyExc_RuntimeError);
 
   py::class_<Cell, std::shared_ptr<Cell>>(m, "Cell", "A place whose array changes; all its arrays have one spec.")
       .def(py::init(&make_cell), py::arg("name"), py::arg("value"))
@@ -81,7 +90,8 @@ void bind_program(py::module_& m) {
       .def(py::init<>());
 
   py::class_<Recorder>(m, "Recorder", "Listens to the ops that run in this thread, from now on.")
-      .def(py::init<const std::vector<Array>&, bool>(), py::arg("inputs"), py::arg("fold") = true)
+      .def(py::init<const std::vector<Array>&, bool, bool>(), py::arg("inputs"), py::arg("fold") = true,
+           py::arg("symbolic") = false)
       .def_static(
           "active", [] { return Recorder::active() != nullptr; }, "Whether one listens to this thread.")
       .def_static("of_body", &Recorder::of_body, py::arg("inputs"),
@@ -95,6 +105,10 @@ void bind_program(py::module_& m) {
           py::arg("array"), "Whether an array depends on the run of the step that is recorded.")
       .def("finish_body", &Recorder::finish_body, py::arg("outputs"), "The body that was heard.")
       .def_property_readonly("inputs", &Recorder::inputs, "The inputs as the step must use them.")
+      .def_property_readonly("has_leaked", &Recorder::has_leaked,
+                             "Whether symbolic arrays of the step, which has ended, are still in use.")
+      .def("current", &Recorder::current, py::arg("cell"), "What a cell holds now in the step.")
+      .def("need_values", &Recorder::need_values, py::arg("what"), "NeedsValues, if it is symbolic.")
       .def_property_readonly("has_made", &Recorder::has_made, "Whether a variable was made meanwhile.")
       .def(
           "finish",

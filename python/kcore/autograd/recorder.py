@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import inspect
 import threading
 from collections import OrderedDict, deque
@@ -51,8 +52,9 @@ def decided(counter: Any, function: Callable[[int], Hashable]) -> Any:
     if _now.guards is None:
         return function(int(counter))
     with _core.Unheard():
-        count = counter.value.array
+        count = _now.recorder.current(counter._cell)
         if count.is_symbolic:
+            _now.recorder.need_values(f"{counter.path}, by which it is decided, is computed from its inputs")
             raise RecordingError(f"[cond] {counter.path} changes in a loop or a branch that a recorded step decides on")
         offset = count.item() - _now.recorder.before(counter._cell).item()
         given = function(count.item())
@@ -104,6 +106,9 @@ class _Step:
     def run(self, arrays: list) -> Any:
         for cell, function in self.feeds:
             cell.value = convert_to_tensor(function()).array
+        return self.run_fed(arrays)
+
+    def run_fed(self, arrays: list) -> Any:
         outputs = self.program.run(arrays)
         if self.pack is None:
             return Tensor(outputs[0]) if outputs else self.leaves[0][0]
@@ -136,6 +141,8 @@ class Recorded:
         arenas: working memory to share with functions that never run at the same time as this one.
         name: what `KCORE_LOG=program` calls it.
         reason: why it is recorded if it was not before, for the same log.
+        ahead: whether a step may be recorded before it runs, of symbolic tensors: then nothing is computed op by op, which
+            takes the memory of a run. Where something wants values all the same, the function is called once more.
     """
 
     _inputs: tuple[type, ...] = (Tensor,)  # what is an input of the program
@@ -146,12 +153,14 @@ class Recorded:
         arenas: _core.Arenas | None = None,
         name: str | None = None,
         reason: str = "first call",
+        ahead: Callable[[], bool] | None = None,
     ):
         self._function = function
         self._arenas = arenas or _core.Arenas()
         self._steps: OrderedDict[Any, list[_Step]] = OrderedDict()  # by kind of arguments, the latest used last
         self._name = name or getattr(function, "__qualname__", type(function).__name__)
         self._reason = reason
+        self._ahead = ahead
         self._version = _forgotten[-1][0]
         self.off = False
 
@@ -186,7 +195,45 @@ class Recorded:
         self._version = _forgotten[-1][0]
 
     def _record(self, key: Any, args: tuple, arrays: list) -> Any:
-        recorder = _core.Recorder(arrays)
+        step = None
+        if self._ahead is not None and self._ahead():
+            try:
+                recorder, step, result = self._foreseen(key, args, arrays)
+            except RecordingError:
+                raise
+            except (
+                Exception
+            ) as error:  # if it is one of the function's own, the next call raises it, with its traceback
+                self._log(f"recorded as it runs: {error}")
+        if step is None:
+            recorder = _core.Recorder(arrays)
+            step, result = self._listen(key, args, recorder)
+            if step.program.arena_bytes > _LARGE:  # what the ops took one by one, later runs do not take
+                _core.release_cached_memory()
+        if recorder.has_made:  # where variables were made, the next call will do something else
+            self._log("not recorded yet: this call made variables")
+        elif self._version == _forgotten[-1][0]:
+            self._log(f"recorded {step.program.summary()}: {self._why(key, args)}")
+            if len(self._steps) >= _KEPT:
+                self._steps.popitem(last=False)
+            known = self._steps.setdefault(key, [])
+            if step.guards or not known:  # else another thread was faster
+                known.append(step)
+        return result
+
+    def _foreseen(self, key: Any, args: tuple, arrays: list) -> tuple[_core.Recorder, _Step, Any]:
+        """Records without computing, then runs what was recorded."""
+        recorder = _core.Recorder(arrays, symbolic=True)
+        step, _ = self._listen(key, args, recorder)
+        _ = None
+        if recorder.has_leaked:
+            gc.collect()  # it may be garbage, in a cycle
+            if recorder.has_leaked:
+                raise _core.NeedsValues("a tensor of it is kept after it")
+        return recorder, step, step.run_fed(arrays)
+
+    def _listen(self, key: Any, args: tuple, recorder: _core.Recorder) -> tuple[_Step, Any]:
+        """Calls the function while the recorder listens; gives the step and the result."""
         own = iter(recorder.inputs)
         given = tree.map_structure(lambda leaf: Tensor(next(own)) if isinstance(leaf, self._inputs) else leaf, args)
         guards, feeds = [], []
@@ -195,29 +242,16 @@ class Recorded:
             result = self._function(*given)
             leaves = tree.flatten(result)
             outputs = [leaf.array for leaf in leaves if isinstance(leaf, Tensor)]
-            made = recorder.has_made  # where variables were made, the next call will do something else
-            if made:
+            if recorder.has_made:
                 self._made(key)
+            program = recorder.finish(outputs, self._arenas)
         except BaseException:
             recorder.abort()
             raise
         finally:
             _now.guards = None
-        program = recorder.finish(outputs, self._arenas)
-        if program.arena_bytes > _LARGE:  # what the ops took one by one, later runs do not take
-            _core.release_cached_memory()
-        if not made and self._version == _forgotten[-1][0]:
-            self._log(f"recorded {program.summary()}: {self._why(key, args)}")
-            if len(self._steps) >= _KEPT:
-                self._steps.popitem(last=False)
-            kept = [None if isinstance(leaf, Tensor) else (leaf,) for leaf in leaves]
-            step = _Step(program, tree.map_structure(lambda _: None, result), kept, guards, feeds)
-            known = self._steps.setdefault(key, [])
-            if guards or not known:  # else another thread was faster
-                known.append(step)
-        elif made:
-            self._log("not recorded yet: this call made variables")
-        return result
+        kept = [None if isinstance(leaf, Tensor) else (leaf,) for leaf in leaves]
+        return _Step(program, tree.map_structure(lambda _: None, result), kept, guards, feeds), result
 
     def _made(self, key: Any) -> None:
         """Called before a recording ends that has made variables."""

@@ -19,12 +19,12 @@ class Recordings:
         self._steps: dict[str, tuple[Callable, Recorded]] = {}
         self._arenas = Arenas()  # of one model, one step runs at a time
 
-    def of(self, name: str, method: Callable, step: Callable) -> Recorded:
-        """The recording of a step; a new one if it is made of another method than the last."""
+    def of(self, name: str, method: Callable, step: Callable, ahead: Callable[[], bool] | None = None) -> Recorded:
+        """The recording of a step; a new one if it is made of another method than the last. ahead: see `Recorded`."""
         known, recorded = self._steps.get(name, (None, None))
         if recorded is None or known is not method:
             reason = self._reason if recorded is None else "it is another method now"
-            recorded = Recorded(step, self._arenas, name, reason)
+            recorded = Recorded(step, self._arenas, name, reason, ahead)
             self._steps[name] = method, recorded
         return recorded
 

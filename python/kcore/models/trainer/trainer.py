@@ -98,6 +98,10 @@ class Trainer(Compiling):
         """The function that `fit` calls with each batch; gives the logs, or a function that reads them."""
         del force
         object.__setattr__(self, "_step_variables", None)
+        optimizer = self.optimizer
+        may_build = type(self).train_step is Trainer.train_step and self.built
+        if may_build and optimizer is not None and not optimizer.built and self.trainable_variables:
+            optimizer.build(self.trainable_variables)  # or the first step would make variables
         return self._step("train", self.train_step, type(self).train_step is Trainer.train_step, self._train_on)
 
     def make_test_function(self, force: bool = False) -> Callable:
@@ -109,14 +113,17 @@ class Trainer(Compiling):
         """The function that `predict` calls with each batch."""
         del force
         return self._recording(
-            "predict", self.predict_step, lambda data: self.predict_step(pack_x_y_sample_weight(*data))
+            "predict",
+            self.predict_step,
+            lambda data: self.predict_step(pack_x_y_sample_weight(*data)),
+            type(self).predict_step is Trainer.predict_step,
         )
 
     def _step(self, name: str, step: Callable, is_default: bool, quiet_step: Callable) -> Callable:
         if not is_default or "train_step" in self.__dict__ or "test_step" in self.__dict__:
             # A step of the user's unpacks `x, y = data` where there are no weights.
             return self._recording(name, step, lambda data: _check_logs(step(pack_x_y_sample_weight(*data))))
-        quiet = self._recording(name, quiet_step, quiet_step)
+        quiet = self._recording(name, quiet_step, quiet_step, True)
         read = self._metrics_reader()
 
         def run(data: Any) -> Callable:
@@ -148,15 +155,17 @@ class Trainer(Compiling):
 
         return read
 
-    def _recording(self, name: str, method: Callable, step: Callable) -> Callable:
+    def _recording(self, name: str, method: Callable, step: Callable, is_default: bool = False) -> Callable:
         """`step` as it is called: recorded, and the same for all loops until the model is compiled anew.
 
         method: what the step is made of; another one (it can be replaced on the instance) gives another recording.
+        is_default: whether it is none of the user's, which may do more than compute.
         """
         if self.run_eagerly or self.jit_compile is False:
             return step
         method = getattr(method, "__func__", method)
-        recorded = self._recorded.of(f"{name} of {self.name}", method, step)
+        ahead = self._is_built_throughout if is_default else None
+        recorded = self._recorded.of(f"{name} of {self.name}", method, step, ahead)
 
         def run(data: Any) -> Any:
             try:
@@ -169,6 +178,9 @@ class Trainer(Compiling):
                 return recorded(data)
 
         return run
+
+    def _is_built_throughout(self) -> bool:
+        return all(layer.built for layer in self._flatten_layers())
 
     # ---- loops
 
