@@ -28,17 +28,42 @@ KCORE_INLINE void clear_tile(Vector<T> (&sum)[R][V]) {
     for (int v = 0; v < V; ++v) sum[r][v] = Vector<T>{};
 }
 
+// What is done to sums in registers when the last have been added: y = relu(sum + bias), either of them optional.
+template <class T>
+struct Finish {
+  const T* bias = nullptr;  // of the tile's first column
+  bool relu = false;
+};
+
 template <class T, int R, int V>
-KCORE_INLINE void store_tile(Vector<T> (&sum)[R][V], T* const* c, std::int64_t n, int columns, bool add) {
+KCORE_INLINE void store_tile(Vector<T> (&sum)[R][V], T* const* c, std::int64_t n, int columns, bool add,
+                             const Finish<T>& last = {}) {
   constexpr int L = kLanes<T>;
   if (columns == V * L) {
+    if (add) {
+#pragma GCC unroll 32
+      for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+        for (int v = 0; v < V; ++v) sum[r][v] += *reinterpret_cast<const Vector<T>*>(c[r] + n + v * L);
+    }
+    if (last.bias) {
+#pragma GCC unroll 2
+      for (int v = 0; v < V; ++v) {
+        const Vector<T> bias = *reinterpret_cast<const Vector<T>*>(last.bias + v * L);
+#pragma GCC unroll 32
+        for (int r = 0; r < R; ++r) sum[r][v] += bias;
+      }
+    }
+    if (last.relu) {
+#pragma GCC unroll 32
+      for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+        for (int v = 0; v < V; ++v) sum[r][v] = activated<T, Activation::relu>(sum[r][v]);
+    }
 #pragma GCC unroll 32
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
-      for (int v = 0; v < V; ++v) {
-        Vector<T>* const y = reinterpret_cast<Vector<T>*>(c[r] + n + v * L);
-        *y = add ? *y + sum[r][v] : sum[r][v];
-      }
+      for (int v = 0; v < V; ++v) *reinterpret_cast<Vector<T>*>(c[r] + n + v * L) = sum[r][v];
     return;
   }
   T rows[R][V * L];
@@ -50,15 +75,19 @@ KCORE_INLINE void store_tile(Vector<T> (&sum)[R][V], T* const* c, std::int64_t n
   for (int r = 0; r < R; ++r) {
     T* const y = c[r] + n;
 #pragma GCC unroll 1
-    for (int j = 0; j < columns; ++j) y[j] = add ? y[j] + rows[r][j] : rows[r][j];
+    for (int j = 0; j < columns; ++j) {
+      T value = add ? y[j] + rows[r][j] : rows[r][j];
+      if (last.bias) value += last.bias[j];
+      y[j] = last.relu && value < 0 ? 0 : value;
+    }
   }
 }
 
 // c[r][n + j] = or += sum over runs i and k of rows[r][displacements[i * step] + k] b[(i * length + k) * V * lanes +
-// j].
+// j], finished.
 template <class X, int R, int V>
 void product_tile(const Runs& runs, const X* const* rows, const X* b, SumOf<X>* const* c, std::int64_t n, int columns,
-                  bool add) {
+                  bool add, const Finish<SumOf<X>>& last) {
   constexpr int L = kLanes<X>, U = V == 1 ? 2 : 1;  // a pointer loaded serves U columns of P
   Vector<SumOf<X>> sum[R][V];
   clear_tile<SumOf<X>, R, V>(sum);
@@ -88,12 +117,12 @@ void product_tile(const Runs& runs, const X* const* rows, const X* b, SumOf<X>* 
         for (int r = 0; r < R; ++r) Element<X>::add(sum[r][0], rows[r][k], bv);
       }
   }
-  store_tile<SumOf<X>, R, V>(sum, c, n, columns, add);
+  store_tile<SumOf<X>, R, V>(sum, c, n, columns, add, last);
 }
 
 template <class X>
 using ProductTile = void (*)(const Runs& runs, const X* const* rows, const X* b, SumOf<X>* const* c, std::int64_t n,
-                             int columns, bool add);
+                             int columns, bool add, const Finish<SumOf<X>>& last);
 
 // One instance for each number of rows, so that a box's positions divide evenly into panels.
 template <class X>
@@ -196,6 +225,9 @@ void product(const Patches<X>& x, const Slab& slab, const X* packed_b, const Pos
   const std::int64_t runs_at_once = slab.run < kSpan ? kSpan / (slab.run > 0 ? slab.run : 1) : 1;
   const bool stream = epilogue.stream && slab.runs <= runs_at_once;
   const bool few = few_columns<X>(slab, n1), by_rows = stream || k * (n1 - n0) <= kSmallB;
+  // The tiles' part of the epilogue, all of it if anything.
+  const bool by_tiles = k > 0 && !few && !epilogue.residual &&
+                        (epilogue.activation == Activation::linear || epilogue.activation == Activation::relu);
   const bool buffered = k > 0 && !few && (stream || (rounds && by_rows && slab.runs <= runs_at_once));
   if constexpr (rounds) {
     const std::int64_t width = (n1 - n0 + L - 1) / L * L;
@@ -214,7 +246,7 @@ void product(const Patches<X>& x, const Slab& slab, const X* packed_b, const Pos
   });
 
   const auto finish = [&](std::int64_t first, std::int64_t count) {
-    if (!epilogue.empty())
+    if (!epilogue.empty() && !by_tiles)
       finish_rows(epilogue, sums + first, count, n0, n1, [&](std::int64_t r) { return results[first + r] - y.data; });
     for (std::int64_t r = first; rounds && r < first + count; ++r)
       if constexpr (rounds) write_row(results[r] + n0, sums[r] + n0, n1 - n0, false);
@@ -248,7 +280,10 @@ void product(const Patches<X>& x, const Slab& slab, const X* packed_b, const Pos
       const bool narrow = columns <= L;
       const X* const b = packed_b + n * k + run * slab.run * (narrow ? L : W);
       const ProductTile<X> tile = (narrow ? kProductTiles<X>.narrow : kProductTiles<X>.wide)[count - 1];
-      tile(runs, rows + row, b, c, at, columns, run > 0);
+      Finish<T> finished;
+      if (last && by_tiles)
+        finished = {epilogue.bias ? epilogue.bias + n : nullptr, epilogue.activation == Activation::relu};
+      tile(runs, rows + row, b, c, at, columns, run > 0, finished);
     };
     // Calls body(row, count) for panels of rows.
     const auto for_panels = [&](std::int64_t columns, auto&& body) {
@@ -267,7 +302,7 @@ void product(const Patches<X>& x, const Slab& slab, const X* packed_b, const Pos
           const std::int64_t end = n1 - j < kRowColumns ? n1 : j + kRowColumns;
           for (std::int64_t n = j; n < end; n += W) multiply(row, count, n, c, n - j);
           for (std::int64_t r = 0; r < count; ++r) from_0[r] = c[r] - j;
-          if (!epilogue.empty())
+          if (!epilogue.empty() && !by_tiles)
             finish_rows(epilogue, from_0, count, j, end, [&](std::int64_t r) { return results[row + r] - y.data; });
           for (std::int64_t r = 0; r < count; ++r) write_row(results[row + r] + j, c[r], end - j, stream);
         }

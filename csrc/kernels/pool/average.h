@@ -8,13 +8,14 @@ namespace kcore::kernels::KCORE_ISA {
 namespace {
 
 struct SumFold {
+  static constexpr bool kDoubts = false;
   template <class T>
   static KCORE_INLINE T start() {
     return T(0);
   }
   template <class T, class Vectors>
-  KCORE_INLINE void into(const Taps<T>& taps, std::int64_t i, const Vectors& at,
-                         Lanes<T> (&sum)[Vectors::kCount]) const {
+  KCORE_INLINE void into(const Taps<T>& taps, std::int64_t i, const Vectors& at, Lanes<T> (&sum)[Vectors::kCount],
+                         Lanes<T>&) const {
     for (int t = 0; t < taps.count; ++t)
 #pragma GCC unroll 4
       for (int v = 0; v < Vectors::kCount; ++v) sum[v] += at.get(taps.at[t] + i, v);

@@ -8,24 +8,34 @@
 namespace kcore::kernels::KCORE_ISA {
 namespace {
 
-// A fold has start(), the value of no elements; into(taps, element, vectors, value), which takes in all taps; and
-// finish(value, elements of the window).
+// A fold has start(), the value of no elements; into(taps, element, vectors, value, doubt), which takes in all taps;
+// and finish(value, elements of the window). One that kDoubts may have lost a NaN if there is one in `doubt`:
+// surely_into(taps, element, vectors, value) then finds it, taking in what may have been taken in before.
 
 // y = the fold of the taps, of what y holds too unless `first`; finished if it is the last portion of them.
 template <class T, class Fold>
 KCORE_INLINE void fold_taps(const Fold& fold, const Taps<T>& taps, const Elements& e, T* y, bool first, bool last,
                             std::int64_t size, bool stream) {
   const T divisor = static_cast<T>(size);
-  for (std::int64_t g = 0; g < e.groups; ++g)
-    for_vectors<T>(
-        e.size, [&]<class Vectors>(const Vectors& at, std::int64_t i) __attribute__((always_inline)) {
-          constexpr int kCount = Vectors::kCount;
-          T* to = y + g * e.size + i;
-          Lanes<T> value[kCount];
-          for (int v = 0; v < kCount; ++v) value[v] = first ? Lanes<T>{} + Fold::template start<T>() : at.get(to, v);
-          fold.into(taps, g * e.step + i, at, value);
-          for (int v = 0; v < kCount; ++v) at.put(to, v, last ? fold.finish(value[v], divisor) : value[v], stream);
-        });
+  const auto for_all = [&](const auto& into) __attribute__((always_inline)) {
+    for (std::int64_t g = 0; g < e.groups; ++g)
+      for_vectors<T>(
+          e.size, [&]<class Vectors>(const Vectors& at, std::int64_t i) __attribute__((always_inline)) {
+            constexpr int kCount = Vectors::kCount;
+            T* to = y + g * e.size + i;
+            Lanes<T> value[kCount];
+            for (int v = 0; v < kCount; ++v) value[v] = first ? Lanes<T>{} + Fold::template start<T>() : at.get(to, v);
+            into(at, g * e.step + i, value);
+            for (int v = 0; v < kCount; ++v) at.put(to, v, last ? fold.finish(value[v], divisor) : value[v], stream);
+          });
+  };
+  Lanes<T> doubt = {};
+  for_all([&](const auto& at, std::int64_t i, auto& value)
+              __attribute__((always_inline)) { fold.into(taps, i, at, value, doubt); });
+  if constexpr (Fold::kDoubts)
+    if (any_nan<T>(doubt))
+      for_all([&](const auto& at, std::int64_t i, auto& value)
+                  __attribute__((always_inline)) { fold.surely_into(taps, i, at, value); });
 }
 
 // A segment of few channels: down the rows first, then across what was taken apart into phases.

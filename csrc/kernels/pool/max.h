@@ -12,41 +12,35 @@ KCORE_INLINE auto beats(V value, V best) {
   return (value > best) | ((value != value) & (best == best));
 }
 
-// best = the largest of what it is and the taps, in one instruction for each: that loses NaNs, so whether there may be
-// one is asked of the sum, and true is returned. (So it is for Inf - Inf.)
-template <class T, class Vectors>
-KCORE_INLINE bool largest(const Taps<T>& taps, std::int64_t i, const Vectors& at, Lanes<T> (&best)[Vectors::kCount]) {
-  Lanes<T> sum[Vectors::kCount];
-  for (int v = 0; v < Vectors::kCount; ++v) sum[v] = best[v];
-  for (int t = 0; t < taps.count; ++t)
-#pragma GCC unroll 4
-    for (int v = 0; v < Vectors::kCount; ++v) {
-      const auto value = at.get(taps.at[t] + i, v);
-      best[v] = value > best[v] ? value : best[v];
-      sum[v] += value;
-    }
-  for (int v = 1; v < Vectors::kCount; ++v) sum[0] += sum[v];
-  return any_nan<T>(sum[0]);
-}
-
 struct MaxFold {
+  static constexpr bool kDoubts = true;
   template <class T>
   static KCORE_INLINE T start() {
     return -static_cast<T>(__builtin_inf());
   }
+  // In one instruction for each tap: that loses NaNs, so whether there may be one is asked of the sum of all. (So it is
+  // for Inf - Inf.)
   template <class T, class Vectors>
-  KCORE_INLINE void into(const Taps<T>& taps, std::int64_t i, const Vectors& at,
-                         Lanes<T> (&best)[Vectors::kCount]) const {
-    Lanes<T> before[Vectors::kCount];
-    for (int v = 0; v < Vectors::kCount; ++v) before[v] = best[v];
-    if (!largest(taps, i, at, best)) return;
-    for (int v = 0; v < Vectors::kCount; ++v) {
-      best[v] = before[v];
+  KCORE_INLINE void into(const Taps<T>& taps, std::int64_t i, const Vectors& at, Lanes<T> (&best)[Vectors::kCount],
+                         Lanes<T>& doubt) const {
+    Lanes<T> sum[Vectors::kCount] = {};
+    for (int t = 0; t < taps.count; ++t)
+#pragma GCC unroll 4
+      for (int v = 0; v < Vectors::kCount; ++v) {
+        const auto value = at.get(taps.at[t] + i, v);
+        best[v] = value > best[v] ? value : best[v];
+        sum[v] += value;
+      }
+    for (int v = 0; v < Vectors::kCount; ++v) doubt += sum[v];
+  }
+  template <class T, class Vectors>
+  KCORE_INLINE void surely_into(const Taps<T>& taps, std::int64_t i, const Vectors& at,
+                                Lanes<T> (&best)[Vectors::kCount]) const {
+    for (int v = 0; v < Vectors::kCount; ++v)
       for (int t = 0; t < taps.count; ++t) {
         const auto value = at.get(taps.at[t] + i, v);
         best[v] = beats(value, best[v]) ? value : best[v];
       }
-    }
   }
   template <class V, class T>
   KCORE_INLINE V finish(V best, T) const {
@@ -66,7 +60,7 @@ KCORE_INLINE void find_max(const Taps<T>& taps, std::int64_t i, const Vectors& a
     }
   };
   start();
-  Lanes<T> sum[kCount] = {};  // whether there may be a NaN, as in largest()
+  Lanes<T> sum[kCount] = {};  // whether there may be a NaN, as in MaxFold
   for (int t = 0; t < taps.count; ++t) {
     const Position<T> id = position_of<T>(taps.id[t]);
 #pragma GCC unroll 4
